@@ -1,0 +1,26 @@
+"""Dynamics: ways of training, all with one record of what happened."""
+
+from .descent import descend as descend
+from .gradient import Evaluation as Evaluation, evaluate as evaluate
+from .optimizer import (
+    GradientDescent as GradientDescent,
+    gradient_descent as gradient_descent,
+    plain_step_size as plain_step_size,
+)
+from .save import (
+    At as At,
+    Every as Every,
+    LogSpaced as LogSpaced,
+    Save as Save,
+    at as at,
+    every as every,
+    log_spaced as log_spaced,
+)
+from .trajectory import (
+    Accuracy as Accuracy,
+    EventKind as EventKind,
+    Events as Events,
+    Outcome as Outcome,
+    Stats as Stats,
+    Trajectory as Trajectory,
+)

@@ -1,0 +1,259 @@
+r"""Activation functions: value, derivative, and the convention at a kink.
+
+Every activation is a frozen, hashable dataclass with no arrays, so two of the same
+name and parameters compile to the same program. At a kink the derivative is the one
+of the side that counts as *off*, the same convention as activation patterns: a pair
+is on if and only if its pre-activation is strictly positive.
+
+| name | value | derivative | at the kink |
+|---|---|---|---|
+| `relu` | max(z, 0) | 1 if z > 0 else 0 | derivative 0 at z = 0 |
+| `leaky_relu` | z if z > 0 else slope z | 1 if z > 0 else slope | slope at z = 0 |
+| `step` | 1 if z > 0 else 0 | 0 everywhere | value 0 at z = 0 |
+| `elephant` | 1/(1+\|z/a\|^d) | smooth for d > 1 | derivative 0 at z = 0 |
+| `tanh`, `softplus`, `gelu`, `erf`, `sin`, `identity` | textbook | textbook | smooth |
+"""
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .. import _checks
+
+
+@dataclass(frozen=True)
+class Activation(abc.ABC):
+    """A scalar function with its derivative, applied entry by entry.
+
+    Attributes:
+        kinked: Whether value or derivative jumps at 0, so that training has patterns.
+        homogeneous: Whether φ(sz) = sφ(z) for every s > 0.
+    """
+
+    kinked: ClassVar[bool] = False
+    homogeneous: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def __call__(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The value φ(z)."""
+
+    @abc.abstractmethod
+    def derivative(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The derivative φ'(z), with the stated convention at a kink."""
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """max(z, 0); the derivative at 0 is 0."""
+
+    kinked: ClassVar[bool] = True
+    homogeneous: ClassVar[bool] = True
+
+    def __call__(self, z):
+        # Not `z > 0`: a NaN must stay a NaN, or a diverged run would look dead.
+        return jnp.where(z <= 0, jnp.zeros_like(z), z)
+
+    def derivative(self, z):
+        return (z > 0).astype(z.dtype)
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """The line z for z > 0, slope·z otherwise; the derivative at 0 is the slope.
+
+    Attributes:
+        slope: Slope of the left half, finite.
+    """
+
+    slope: float = 0.01
+    kinked: ClassVar[bool] = True
+    homogeneous: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if not math.isfinite(self.slope):
+            raise ValueError(f"Argument `slope` must be finite, but is {self.slope}.")
+
+    def __call__(self, z):
+        return jnp.where(z <= 0, self.slope * z, z)
+
+    def derivative(self, z):
+        return jnp.where(z > 0, jnp.ones_like(z), jnp.full_like(z, self.slope))
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """Hyperbolic tangent."""
+
+    def __call__(self, z):
+        return jnp.tanh(z)
+
+    def derivative(self, z):
+        return 1 - jnp.tanh(z) ** 2
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """log(1 + exp(z)), evaluated without overflow."""
+
+    def __call__(self, z):
+        return jax.nn.softplus(z)
+
+    def derivative(self, z):
+        return jax.nn.sigmoid(z)
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """z Φ(z) with the exact Gaussian distribution function Φ (not the tanh fit)."""
+
+    def __call__(self, z):
+        return jax.nn.gelu(z, approximate=False)
+
+    def derivative(self, z):
+        density = jnp.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        return jax.scipy.special.ndtr(z) + z * density
+
+
+@dataclass(frozen=True)
+class Erf(Activation):
+    """Error function erf(z) = (2/√π) ∫_0^z exp(-s²) ds."""
+
+    def __call__(self, z):
+        return jax.scipy.special.erf(z)
+
+    def derivative(self, z):
+        return 2 / math.sqrt(math.pi) * jnp.exp(-(z**2))
+
+
+@dataclass(frozen=True)
+class Sin(Activation):
+    """Sine."""
+
+    def __call__(self, z):
+        return jnp.sin(z)
+
+    def derivative(self, z):
+        return jnp.cos(z)
+
+
+@dataclass(frozen=True)
+class Elephant(Activation):
+    r"""1/(1+\|z/a\|^d), a bump of half-width a whose flanks steepen with d.
+
+    Evaluated through u = min(t, 1/t)^d, t = \|z\|/a, so that nothing overflows far
+    out: the value is 1/(1+u) for t ≤ 1 and u/(1+u) beyond, the derivative
+    −(d/z) u/(1+u)² on both sides. A second derivative taken at exactly z = 0 is 0
+    by convention (right for d > 2).
+
+    Reference: Lan & Mahmood (2023), "Elephant Neural Networks" (arXiv:2310.01365).
+
+    Attributes:
+        a: Half-width: the value is 1/2 at z = ±a; positive.
+        d: Steepness, above 1 so that the derivative at 0 exists and is 0.
+    """
+
+    a: float = 1.0
+    d: float = 4.0
+
+    def __post_init__(self):
+        _checks.positive("a", self.a)
+        if not (self.d > 1 and math.isfinite(self.d)):
+            raise ValueError(
+                f"Argument `d` must be above 1 and finite, but is {self.d}."
+            )
+
+    def __call__(self, z):
+        zero, _, near, u = self._parts(z)
+        one = jnp.ones_like(z)
+        return jnp.where(zero, one, jnp.where(near, one, u) / (1 + u))
+
+    def derivative(self, z):
+        zero, nonzero, _, u = self._parts(z)
+        slope = -self.d * u / (1 + u) ** 2 / nonzero
+        return jnp.where(zero, jnp.zeros_like(z), slope)
+
+    def _parts(self, z):
+        # Double where: the branch not taken must have a finite derivative too.
+        zero, one = z == 0, jnp.ones_like(z)
+        nonzero = jnp.where(zero, one, z)
+        t = jnp.abs(nonzero) / self.a
+        near = t <= 1
+        u = jnp.where(near, t, 1 / jnp.where(near, one, t)) ** self.d
+        return zero, nonzero, near, u
+
+
+@dataclass(frozen=True)
+class Step(Activation):
+    """1 for z > 0, else 0; the derivative is 0 everywhere, by convention at 0 too."""
+
+    kinked: ClassVar[bool] = True
+
+    def __call__(self, z):
+        return (z > 0).astype(z.dtype)
+
+    def derivative(self, z):
+        return jnp.zeros_like(z)
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """φ(z) = z: a linear network."""
+
+    homogeneous: ClassVar[bool] = True
+
+    def __call__(self, z):
+        return z
+
+    def derivative(self, z):
+        return jnp.ones_like(z)
+
+
+relu = ReLU()
+leaky_relu = LeakyReLU()
+tanh = Tanh()
+softplus = Softplus()
+gelu = GELU()
+erf = Erf()
+sin = Sin()
+elephant = Elephant()
+step = Step()
+identity = Identity()
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "tanh": tanh,
+    "softplus": softplus,
+    "gelu": gelu,
+    "erf": erf,
+    "sin": sin,
+    "elephant": elephant,
+    "step": step,
+    "identity": identity,
+}
+
+
+def activation(name: Any) -> Activation:
+    """The activation of that name; an activation passes through.
+
+    Args:
+        name: A key of `ACTIVATIONS`, or an `Activation`.
+
+    Returns:
+        The activation.
+
+    Raises:
+        ValueError: If no activation has that name; the message says the nearest.
+
+    Example:
+        >>> activation("tanh")
+        Tanh()
+    """
+    if isinstance(name, Activation):
+        return name
+    return ACTIVATIONS[_checks.known("activation", name, ACTIVATIONS)]

@@ -1,0 +1,293 @@
+r"""Networks of any depth: plain, residual and layer-normalised."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .. import _checks
+from . import _draws, _shapes
+from .activations import Activation
+from .activations import activation as find_activation
+from .network import Network
+from .schemes import scheme as find_scheme
+
+KINDS = ("plain", "residual", "normalised")
+
+
+class MLP(Network):
+    r"""Network of L hidden layers, h_0 = x, a_l = W_l h_{l−1} + b_l, l = 1 … L.
+
+    * "plain": z_l = a_l, h_l = φ(z_l);
+    * "residual": z_l = a_l, h_1 = φ(z_1), then h_l = h_{l−1} + s φ(z_l), with the
+      branch scale s = 1/√L unless given; all hidden layers have one width;
+    * "normalised": z_l = (a_l − mean a_l)/√(var a_l + ε) [· gain + shift], h_l =
+      φ(z_l), mean and (population) variance over the units of the layer.
+
+    The output is readout·h_L [+ readout_bias]. With L = 1 and no readout bias, plain
+    and residual are the `TwoLayer` network. `hidden` returns the z_l, which the
+    activation is applied to. ε > 0 keeps the derivative finite where a_l is constant.
+
+    Args:
+        weights: W_1 … W_L, shapes (out, in), each `in` the `out` before it.
+        biases: b_1 … b_L, shapes (out,), or None for a network without biases.
+        readout: Shape (n_L,) for a scalar output, (o, n_L) for o outputs.
+        readout_bias: Shape () or (o,), or None for none.
+        kind: "plain", "residual" or "normalised".
+        activation: φ, an activation or its name, one for all layers.
+        residual_scale: The branch scale s of the residual kind, a static number (it
+            is not trained); 1/√L if None.
+        eps: The ε > 0 of the normalised kind, in units of a².
+        gains: Learnable gains of the normalised kind, shapes (out,), or None.
+        shifts: Learnable shifts of the normalised kind, shapes (out,), or None.
+
+    Raises:
+        TypeError: If a parameter is not of floating dtype, or dtypes differ.
+        ValueError: If shapes do not fit together, a width is zero, `kind` or
+            `activation` is unknown, or an argument belongs to another kind.
+
+    Example:
+        >>> net = MLP([[[1.0], [-1.0]], [[1.0, 2.0]]], [[0.0, 0.0], [1.0]], [3.0])
+        >>> print(net(jnp.array([2.0])), net.widths)
+        9.0 (2, 1)
+
+    Reference: He, Zhang, Ren & Sun (2015), arXiv:1512.03385, for residual layers; Ba,
+    Kiros & Hinton (2016), arXiv:1607.06450, for layer normalisation.
+    """
+
+    weights: tuple[Float[Array, "_ _"], ...]
+    biases: tuple[Float[Array, " _"], ...] | None
+    readout: Float[Array, "*o n"]
+    readout_bias: Float[Array, "*o"] | None
+    gains: tuple[Float[Array, " _"], ...] | None
+    shifts: tuple[Float[Array, " _"], ...] | None
+    kind: str = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
+    residual_scale: float = eqx.field(static=True)
+    eps: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        weights: Any,
+        biases: Any,
+        readout: Any,
+        readout_bias: Any = None,
+        *,
+        kind: str = "plain",
+        activation: Any = "relu",
+        residual_scale: Any = None,
+        eps: Any = 1e-5,
+        gains: Any = None,
+        shifts: Any = None,
+    ):
+        self.kind = _checks.known("kind of network", kind, KINDS)
+        self.activation = find_activation(activation)
+        self.weights = _shapes.check_weights(weights)
+        self.biases = _shapes.check_per_layer("biases", biases, self.weights)
+        self.gains = _shapes.check_per_layer("gains", gains, self.weights)
+        self.shifts = _shapes.check_per_layer("shifts", shifts, self.weights)
+        self.readout, self.readout_bias = _shapes.check_readout(
+            readout, readout_bias, self.weights
+        )
+        self.residual_scale = _residual_scale(residual_scale, kind, self.depth)
+        self.eps = float(_checks.positive("eps", eps))
+        _check_kind(self)
+
+    @property
+    def in_dim(self) -> int:
+        """Number of inputs d."""
+        return self.weights[0].shape[-1]
+
+    @property
+    def out_dim(self) -> int | None:
+        """Number of outputs; None for a scalar output of shape ()."""
+        # Compared with a matrix, so that a batch of networks answers the same.
+        vector = self.readout.ndim == self.weights[0].ndim
+        return self.readout.shape[-2] if vector else None
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers L."""
+        return len(self.weights)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of every hidden layer."""
+        return tuple(w.shape[-2] for w in self.weights)
+
+    def hidden(self, x: Float[Array, " d"]) -> tuple[Float[Array, " _"], ...]:
+        """What the activation is applied to: z_1 … z_L of one sample."""
+        return self._forward(x)[0]
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*o"]:
+        """The output for one sample: shape (), or (out_dim,)."""
+        f = self.readout @ self._forward(x)[1]
+        return f if self.readout_bias is None else f + self.readout_bias
+
+    def _forward(self, x):
+        """The pre-activations of all hidden layers, and the units h_L of the last."""
+        zs, h = [], x
+        for layer in range(self.depth):
+            z = self._preactivation(layer, h)
+            phi = self.activation(z)
+            skip = self.kind == "residual" and layer > 0
+            h = h + self.residual_scale * phi if skip else phi
+            zs.append(z)
+        return tuple(zs), h
+
+    def _preactivation(self, layer, h):
+        a = self.weights[layer] @ h
+        a = a if self.biases is None else a + self.biases[layer]
+        if self.kind != "normalised":
+            return a
+        z = normalise(a, eps=self.eps)
+        z = z if self.gains is None else z * self.gains[layer]
+        return z if self.shifts is None else z + self.shifts[layer]
+
+
+def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
+    r"""Layer normalisation (a − mean a)/√(var a + ε) over the units of a layer.
+
+    The variance is the population's (divided by n). A constant `a` gives zeros.
+
+    Args:
+        a: One number a unit.
+        eps: ε > 0, which keeps value and derivative finite for constant `a`.
+
+    Returns:
+        Numbers of mean 0 and variance var a/(var a + ε), below 1.
+
+    Example:
+        >>> print(normalise(jnp.array([1.0, 3.0]), eps=3.0))
+        [-0.5  0.5]
+    """
+    centred = a - jnp.mean(a)
+    return centred / jnp.sqrt(jnp.mean(centred**2) + eps)
+
+
+def mlp(
+    key: Array,
+    *,
+    widths: Any,
+    in_dim: int,
+    out_dim: int | None = None,
+    kind: str = "plain",
+    activation: Any = "relu",
+    initialiser: Any = "he",
+    scale: Any = 1.0,
+    dtype: Any = None,
+    bias: str | None = None,
+    readout_bias: bool = False,
+    learn_normalisation: bool = False,
+    residual_scale: Any = None,
+    eps: Any = 1e-5,
+) -> MLP:
+    """Draw an `MLP`, every layer by one scheme, independently.
+
+    Args:
+        key: Random key.
+        widths: Units of the hidden layers, at least one layer.
+        in_dim: Number of inputs d.
+        out_dim: Number of outputs; None for a scalar output of shape ().
+        kind: "plain", "residual" or "normalised", see `MLP`.
+        activation: An activation or its name.
+        initialiser: A key of `SCHEMES`, or a function like them.
+        scale: Positive factor of all drawn weights and biases; may be traced.
+        dtype: float32 or float64; float64 if x64 is on, else float32, if None.
+        bias: Law of the biases, "zero", "normal" or "uniform"; the scheme's own if
+            None. With zero biases a homogeneous network is homogeneous in x.
+        readout_bias: Whether the output has a bias, drawn by the same law.
+        learn_normalisation: Whether the normalised kind has gains (ones) and shifts
+            (zeros) that train.
+        residual_scale: Branch scale of the residual kind; 1/√L if None.
+        eps: The ε of the normalised kind.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: If a dimension is not an integer or `dtype` is not a float's.
+        ValueError: If a dimension is below 1, `scale` is not positive, a name is
+            unknown, or the widths do not fit the kind.
+
+    Example:
+        >>> net = mlp(jax.random.key(0), widths=(8, 6), in_dim=3, out_dim=2)
+        >>> net.widths, net(jnp.ones(3)).shape
+        ((8, 6), (2,))
+    """
+    dims = _dimensions(widths, in_dim, out_dim)
+    draw, dtype = find_scheme(initialiser), _draws.floating_dtype(dtype)
+    scale = jnp.asarray(_checks.positive("scale", scale), dtype)
+    law = {} if bias is None else {"bias": bias}
+    keys = jax.random.split(key, len(dims) - 1)
+    layers = [
+        [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype, **law)]
+        for k, i, o in zip(keys, dims[:-1], dims[1:], strict=True)
+    ]
+    weights, biases = zip(*layers, strict=True)
+    readout = weights[-1][0] if out_dim is None else weights[-1]
+    out_bias = biases[-1][0] if out_dim is None else biases[-1]
+    return MLP(
+        weights[:-1],
+        biases[:-1],
+        readout,
+        out_bias if readout_bias else None,
+        kind=kind,
+        activation=activation,
+        residual_scale=residual_scale,
+        eps=eps,
+        gains=[jnp.ones_like(b) for b in biases[:-1]] if learn_normalisation else None,
+        shifts=[jnp.zeros_like(b) for b in biases[:-1]]
+        if learn_normalisation
+        else None,
+    )
+
+
+def _dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
+    """All layer sizes from the input to the output, else a refusal."""
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
+        raise ValueError(
+            "Argument `widths` must be a non-empty sequence of integers, one a hidden "
+            f"layer, but is {widths!r}."
+        )
+    hidden = [_checks.count(f"widths[{i}]", n) for i, n in enumerate(widths)]
+    out = 1 if out_dim is None else _checks.count("out_dim", out_dim)
+    return [_checks.count("in_dim", in_dim), *hidden, out]
+
+
+def _residual_scale(value: Any, kind: str, depth: int) -> float:
+    """The branch scale: 1/√depth if None."""
+    if value is None:
+        return 1 / math.sqrt(depth)
+    if kind != "residual":
+        raise ValueError(
+            "Argument `residual_scale` must be None unless the kind is 'residual', but "
+            f"the kind is {kind!r}."
+        )
+    if not math.isfinite(value):
+        raise ValueError(f"Argument `residual_scale` must be finite, but is {value}.")
+    return float(value)
+
+
+def _check_kind(network: MLP) -> None:
+    """Refuse what does not go with the network's kind."""
+    widths, kind = network.widths, network.kind
+    if kind == "residual" and len(set(widths)) > 1:
+        raise ValueError(
+            "A residual network must have one width in all hidden layers, but has "
+            f"{widths}."
+        )
+    if kind == "normalised" and min(widths) < 2:
+        raise ValueError(
+            "A normalised network must have at least 2 units in every hidden layer "
+            f"(a single unit is always normalised to 0), but has {widths}."
+        )
+    if kind != "normalised" and not (network.gains is network.shifts is None):
+        raise ValueError(
+            "Arguments `gains` and `shifts` must be None unless the kind is "
+            f"'normalised', but the kind is {kind!r}."
+        )

@@ -1,0 +1,39 @@
+"""Problems: data and losses."""
+
+from .catalogue import PROBLEMS as PROBLEMS, problem as problem
+from .files import from_file as from_file
+from .grids import disk as disk, product_of_sines as product_of_sines
+from .losses import (
+    LOSSES as LOSSES,
+    CrossEntropy as CrossEntropy,
+    Exponential as Exponential,
+    Logistic as Logistic,
+    Loss as Loss,
+    SquaredError as SquaredError,
+    loss_function as loss_function,
+)
+from .problem import (
+    Problem as Problem,
+    check_match as check_match,
+    loss as loss,
+    pointwise_losses as pointwise_losses,
+)
+from .real import (
+    breast_cancer as breast_cancer,
+    diabetes as diabetes,
+    digits as digits,
+)
+from .sampled import (
+    single_index as single_index,
+    spiral as spiral,
+    teacher_network as teacher_network,
+    teacher_student as teacher_student,
+)
+from .synthetic import (
+    absolute_value as absolute_value,
+    gaussian_bump as gaussian_bump,
+    polynomial as polynomial,
+    runge as runge,
+    sine as sine,
+    step as step,
+)

@@ -1,0 +1,174 @@
+r"""Losses of one datum, ℓ(f, y), with their gradients in the output f.
+
+A `Problem` adds them up: L = Σ_k q_k ℓ(f(x_k), y_k), with the sample weights q_k of
+its normalisation. Every loss is a frozen, hashable dataclass without arrays.
+
+| name | ℓ(f, y) | targets | infimum over f |
+|---|---|---|---|
+| `squared` | ½ ‖f − y‖² | any numbers | 0, reached at f = y |
+| `logistic` | log(1 + exp(−y f)) | ±1 | 0, approached as y f → ∞ |
+| `exponential` | exp(−y f) | ±1 | 0, approached as y f → ∞ |
+| `cross_entropy` | −Σ_j y_j log softmax(f)_j | one-hot rows | 0, approached |
+| `cross_entropy` | | probabilities > 0 | Σ_j y_j log(1/y_j), reached at f = log y |
+
+The infimum is not subtracted. The first, second and last are computed without
+overflow in between; the exponential loss itself overflows to infinity where −y f
+exceeds 709 (88 in single precision), which ends a run as diverged.
+"""
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .. import _checks
+
+
+@dataclass(frozen=True)
+class Loss(abc.ABC):
+    """A loss of one datum.
+
+    Attributes:
+        formula: ℓ in words, for reports and the units of time.
+    """
+
+    formula: ClassVar[str]
+
+    @abc.abstractmethod
+    def __call__(
+        self, output: Float[Array, "*o"], y: Float[Array, "*o"]
+    ) -> Float[Array, ""]:
+        """ℓ(f, y) for one datum."""
+
+    @abc.abstractmethod
+    def gradient(
+        self, output: Float[Array, "*o"], y: Float[Array, "*o"]
+    ) -> Float[Array, "*o"]:
+        """∂ℓ/∂f for one datum."""
+
+    def check_targets(self, y: Float[Array, "K ..."]) -> str | None:
+        """What is wrong with these concrete targets, or None."""
+        return None
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """½ ‖f − y‖², summed over the outputs."""
+
+    formula: ClassVar[str] = "½ r²"
+
+    def __call__(self, output, y):
+        return jnp.sum((output - y) ** 2) / 2
+
+    def gradient(self, output, y):
+        return output - y
+
+
+@dataclass(frozen=True)
+class Logistic(Loss):
+    """log(1 + exp(−y f)) for labels y = ±1, summed over the outputs."""
+
+    formula: ClassVar[str] = "log(1 + exp(−y f))"
+
+    def __call__(self, output, y):
+        return jnp.sum(jax.nn.softplus(-y * output))
+
+    def gradient(self, output, y):
+        return -y * jax.nn.sigmoid(-y * output)
+
+    def check_targets(self, y):
+        """Labels must be −1 or +1."""
+        return _check_signs("logistic", y)
+
+
+@dataclass(frozen=True)
+class Exponential(Loss):
+    """exp(−y f) for labels y = ±1, summed over the outputs."""
+
+    formula: ClassVar[str] = "exp(−y f)"
+
+    def __call__(self, output, y):
+        return jnp.sum(jnp.exp(-y * output))
+
+    def gradient(self, output, y):
+        return -y * jnp.exp(-y * output)
+
+    def check_targets(self, y):
+        """Labels must be −1 or +1."""
+        return _check_signs("exponential", y)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """−Σ_j y_j log softmax(f)_j for class probabilities y (one-hot labels)."""
+
+    formula: ClassVar[str] = "−Σ y log softmax(f)"
+
+    def __call__(self, output, y):
+        return jnp.sum(-y * jax.nn.log_softmax(output))
+
+    def gradient(self, output, y):
+        return jax.nn.softmax(output) * jnp.sum(y) - y
+
+    def check_targets(self, y):
+        """Every row must be a probability vector."""
+        if y.ndim != 2:
+            return f"be one-hot rows of shape (K, classes), but has shape {y.shape}"
+        y = np.asarray(y)
+        off = np.abs(y.sum(axis=1) - 1) > 8 * y.shape[1] * jnp.finfo(y.dtype).eps
+        rows = np.flatnonzero(off | (y < 0).any(axis=1))
+        if len(rows) == 0:
+            return None
+        return (
+            "be rows of non-negative numbers that sum to one for the cross-entropy "
+            f"loss, but {len(rows)} of {len(y)} rows are not, the first in row "
+            f"{rows[0] + 1}"
+        )
+
+
+def _check_signs(name: str, y: Array) -> str | None:
+    others = np.ravel(y)[np.abs(np.ravel(y)) != 1]
+    if len(others) == 0:
+        return None
+    return (
+        f"be −1 or +1 for the {name} loss, but {len(others)} of {y.size} entries are "
+        f"not, the first is {others[0]}; labels 0 and 1 become ±1 by 2y − 1"
+    )
+
+
+squared = SquaredError()
+logistic = Logistic()
+exponential = Exponential()
+cross_entropy = CrossEntropy()
+
+LOSSES: dict[str, Loss] = {
+    "squared": squared,
+    "logistic": logistic,
+    "exponential": exponential,
+    "cross_entropy": cross_entropy,
+}
+
+
+def loss_function(name: str | Loss) -> Loss:
+    """The loss of that name; a loss passes through.
+
+    Args:
+        name: A key of `LOSSES`, or a `Loss`.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: If no loss has that name; the message says the nearest.
+
+    Example:
+        >>> loss_function("squared").formula
+        '½ r²'
+    """
+    if isinstance(name, Loss):
+        return name
+    return LOSSES[_checks.known("loss", name, LOSSES)]

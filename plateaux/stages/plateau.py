@@ -1,0 +1,185 @@
+r"""Plateaus of a trajectory, by two definitions.
+
+*By pattern* (after Ainsworth & Shin, arXiv:2007.07213): a maximal interval of
+constant activation pattern. A pair that slides along a boundary, or that descent
+makes chatter across it, counts as a third state beside on and off, so that a slide is
+not a string of plateaus; the raw number is reported beside it.
+
+*By slope*: a maximal interval on which the loss falls slowly on a log-log plot,
+|d log L / d log t| < `threshold`, and which lasts at least a factor `min_ratio`.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from .. import _checks
+from ..dynamics.trajectory import Trajectory
+
+DEFINITIONS = ("slope", "pattern")
+
+
+class Plateaus(eqx.Module):
+    """Plateaus in order of time, a table of fixed size.
+
+    Attributes:
+        start: When it begins; inf in unused rows.
+        end: When it ends, or the last time seen if it is censored; inf in unused rows.
+        dwell: end − start; 0 in unused rows.
+        level: Loss at its end.
+        drop: Fall of the loss from this level to the next plateau's level, or to the
+            last loss seen if there is no next; 0 if censored.
+        censored: Whether it was still running when the run, or its table of events,
+            ended: the true dwell is at least this long.
+        count: Rows in use.
+        overflow: Whether there were more than the table holds (the first are kept),
+            or the trajectory's own table of events was too small.
+        raw_count: By pattern, the number of intervals between steps at which any
+            pair flipped, chatter included; by slope the number of flat intervals
+            before `min_ratio` is applied.
+    """
+
+    start: Float[Array, " P"]
+    end: Float[Array, " P"]
+    dwell: Float[Array, " P"]
+    level: Float[Array, " P"]
+    drop: Float[Array, " P"]
+    censored: Bool[Array, " P"]
+    count: Int[Array, ""]
+    overflow: Bool[Array, ""]
+    raw_count: Int[Array, ""]
+
+
+def plateaus(
+    trajectory: Trajectory,
+    *,
+    by: Any = "slope",
+    max_plateaus: Any = None,
+    threshold: Any = 0.1,
+    min_ratio: Any = 2.0,
+) -> Plateaus:
+    r"""Find the plateaus of one trajectory; use `jax.vmap` for many.
+
+    Args:
+        trajectory: From any way of training.
+        by: "slope" or "pattern".
+        max_plateaus: Rows of the table; None means 32 by slope, and by pattern one
+            more than the table of events, which then always suffices.
+        threshold: By slope: the largest |d log L/d log t| that counts as flat. The
+            default 0.1 means a fall of less than 7 % while time doubles.
+        min_ratio: By slope: end/start of a plateau is at least this. A plateau that
+            begins with the run has start 0 and always qualifies.
+
+    Returns:
+        The table. By slope, start and end are saved times: the schedule limits the
+        resolution. By pattern they are exact steps.
+
+    Raises:
+        ValueError: If `by` is unknown, a number is out of range, or patterns were
+            not watched.
+
+    Example:
+        >>> import plateaux as px
+        >>> x = jnp.linspace(-1, 1, 20)[:, None]
+        >>> problem = px.Problem(x, jnp.abs(x[:, 0]))
+        >>> network = px.TwoLayer(w=[[1e-3], [-1e-3]], b=[0.0, 0.0], c=[1e-3, 1e-3])
+        >>> run = px.descend(problem, network, px.gradient_descent(0.1), num_steps=999)
+        >>> table = plateaus(run)
+        >>> print(table.count, table.end[:2], table.censored[:2])
+        2 [ 9.2 99.9] [False  True]
+
+    Reference: Ainsworth & Shin (2021), arXiv:2007.07213, for plateaus by pattern.
+    """
+    _checks.known("definition of a plateau", by, DEFINITIONS)
+    if max_plateaus is not None:
+        max_plateaus = _checks.count("max_plateaus", max_plateaus)
+    threshold = _checks.positive("threshold", threshold)
+    if _checks.is_concrete(min_ratio) and not min_ratio >= 1:
+        raise ValueError(f"Argument `min_ratio` must be at least 1, but is {min_ratio}.")
+    if by == "slope":
+        return _by_slope(trajectory, max_plateaus or 32, threshold, min_ratio)
+    return _by_pattern(trajectory, max_plateaus)
+
+
+def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
+    times, losses, last = _finite_part(run)
+    log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
+    slope = jnp.diff(log_loss[1:]) / jnp.diff(jnp.log(times[1:]))
+    flat = (jnp.abs(slope) < threshold) & (
+        jnp.arange(1, times.size - 1, dtype=jnp.int32) < last
+    )
+    # The interval from 0 to the first saved time has no slope in log time: it belongs
+    # to the plateau of the interval after it, if that is one.
+    none = jnp.zeros(1, bool)
+    flat = jnp.concatenate([flat[:1] if flat.size else none, flat])
+    starts = flat & ~jnp.concatenate([none, flat[:-1]])
+    ends = flat & ~jnp.concatenate([flat[1:], none])
+    raw = jnp.sum(starts, dtype=jnp.int32)
+    first = jnp.nonzero(starts, size=flat.size, fill_value=0)[0]
+    final = jnp.nonzero(ends, size=flat.size, fill_value=0)[0] + 1
+    start, end = times[first], times[final]
+    long = (jnp.arange(flat.size, dtype=jnp.int32) < raw) & (end >= min_ratio * start)
+    rows = _Rows(start, end, censored=final == last.astype(final.dtype))
+    return _table(rows, long, size, losses, run, raw, jnp.zeros((), bool))
+
+
+def _by_pattern(run: Trajectory, size: int | None) -> Plateaus:
+    events = run.events
+    if events is None:
+        raise ValueError(
+            "The trajectory must have watched its patterns for plateaus by pattern, "
+            "but has no events; train with `watch=True`."
+        )
+    times, losses, last = _finite_part(run)
+    stop = times[last]
+    # Nothing is known beyond the last event of a table that was too small.
+    latest = jnp.max(jnp.where(jnp.isfinite(events.time), events.time, 0), initial=0)
+    stop = jnp.where(events.overflow, jnp.minimum(stop, latest), stop)
+    edges = jnp.concatenate(
+        [jnp.zeros_like(times[:1]), jnp.minimum(events.time, stop), stop[None]]
+    )
+    by_event = jnp.concatenate([events.time <= stop, jnp.zeros(1, bool)])
+    rows = _Rows(edges[:-1], edges[1:], censored=~by_event)
+    proper = rows.end > rows.start
+    changes = run.stats.pattern_changes
+    raw = jnp.sum(proper, dtype=jnp.int32) if changes is None else changes + 1
+    return _table(
+        rows, proper, size or proper.size, losses, run, raw, events.overflow
+    )
+
+
+class _Rows(NamedTuple):
+    start: Float[Array, " m"]
+    end: Float[Array, " m"]
+    censored: Bool[Array, " m"]
+
+
+def _finite_part(run: Trajectory):
+    """Times, losses with what follows the last finite one replaced by it, its index."""
+    finite = jnp.isfinite(run.losses)
+    last = jnp.maximum(jnp.sum(finite, dtype=jnp.int32) - 1, 0)
+    return run.times, jnp.where(finite, run.losses, run.losses[last]), last
+
+
+def _table(rows: _Rows, chosen, size: int, losses, run, raw, overflow) -> Plateaus:
+    """The first `size` of the chosen rows, with levels and drops."""
+    index = jnp.nonzero(chosen, size=size, fill_value=0)[0]
+    found = jnp.sum(chosen, dtype=jnp.int32)
+    used = jnp.arange(size, dtype=jnp.int32) < found
+    start, end, censored = (column[index] for column in rows)
+    level = jnp.interp(end, run.times, losses)
+    following = jnp.concatenate([used[1:], jnp.zeros(1, bool)])
+    after = jnp.where(following, jnp.roll(level, -1), losses[-1])
+    return Plateaus(
+        start=jnp.where(used, start, jnp.inf),
+        end=jnp.where(used, end, jnp.inf),
+        dwell=jnp.where(used, end - start, 0),
+        level=jnp.where(used, level, 0),
+        drop=jnp.where(used & ~censored, level - after, 0),
+        censored=used & censored,
+        count=jnp.minimum(found, size),
+        overflow=overflow | (found > size),
+        raw_count=raw,
+    )

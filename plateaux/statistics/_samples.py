@@ -1,0 +1,113 @@
+"""What the statistics accept: concrete arrays on the host, checked once."""
+
+import statistics
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+
+
+class Interval(NamedTuple):
+    """An estimate with its confidence interval; all three share one shape.
+
+    Attributes:
+        estimate: The estimate.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    estimate: Any
+    low: Any
+    high: Any
+
+
+def host(name: str, value: Any) -> np.ndarray:
+    """The value as a NumPy array; traced values are refused."""
+    if not _checks.is_concrete(value):
+        raise TypeError(
+            f"Argument `{name}` must be a concrete array, but is traced; call "
+            "statistics outside of `jax.jit` and `jax.vmap`."
+        )
+    return np.asarray(value)
+
+
+def floats(name: str, value: Any, shape: tuple[str, ...]) -> np.ndarray:
+    """The value as a float64 array without NaN of that rank, else a refusal."""
+    array = host(name, value)
+    if array.size and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(
+            f"Argument `{name}` must hold floating-point numbers, but has dtype "
+            f"{array.dtype}; convert it with `.astype(float)`."
+        )
+    _rank(name, array, shape)
+    if np.any(np.isnan(array)):
+        raise ValueError(
+            f"Argument `{name}` must not hold NaN, but {np.sum(np.isnan(array))} of "
+            f"its {array.size} entries are; a loss that diverged is inf."
+        )
+    return array.astype(np.float64)
+
+
+def booleans(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The value as a Boolean array of that shape, else a refusal."""
+    array = host(name, value)
+    if array.size and array.dtype != bool:
+        raise TypeError(
+            f"Argument `{name}` must hold Booleans, but has dtype {array.dtype}; "
+            "convert it with `.astype(bool)`."
+        )
+    same_shape(name, array, shape)
+    return array.astype(bool)
+
+
+def integers(name: str, value: Any) -> np.ndarray:
+    """The value as an array of integers, none negative, else a refusal."""
+    array = host(name, value)
+    if array.size and not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(
+            f"Argument `{name}` must hold integers, but has dtype {array.dtype}."
+        )
+    if np.any(array < 0):
+        raise ValueError(
+            f"Argument `{name}` must not be negative, but its smallest entry is "
+            f"{array.min()}."
+        )
+    return array.astype(np.int64)
+
+
+def same_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse an array of another shape."""
+    if array.shape != shape:
+        raise ValueError(
+            f"Argument `{name}` must have shape {shape}, but has shape {array.shape}."
+        )
+
+
+def confidence_level(confidence: float) -> float:
+    """The confidence if it lies strictly between 0 and 1, else a refusal."""
+    return open_unit("confidence", confidence)
+
+
+def open_unit(name: str, value: float) -> float:
+    """The number if it lies strictly between 0 and 1, else a refusal."""
+    if not 0 < value < 1:
+        raise ValueError(
+            f"Argument `{name}` must lie strictly between 0 and 1, but is {value}."
+        )
+    return float(value)
+
+
+def normal_quantile(confidence: float) -> float:
+    """The z with P[|Z| ≤ z] = confidence for a standard normal Z."""
+    level = confidence_level(confidence)
+    return statistics.NormalDist().inv_cdf((1 + level) / 2)
+
+
+def _rank(name: str, array: np.ndarray, shape: tuple[str, ...]) -> None:
+    if array.ndim != len(shape) or array.size == 0:
+        raise ValueError(
+            f"Argument `{name}` must have shape ({', '.join(shape)}) with at least "
+            f"one entry, but has shape {array.shape}."
+        )

@@ -1,0 +1,161 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+from plateaux.networks import ACTIVATIONS, Elephant, LeakyReLU, activation
+
+from ..registry import ACTIVATIONS as REGISTERED
+
+VALUES = {
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.maximum(z, 0.01 * z),
+    "tanh": np.tanh,
+    "softplus": lambda z: np.logaddexp(z, 0),
+    "gelu": lambda z: z * scipy.special.ndtr(z),
+    "erf": scipy.special.erf,
+    "sin": np.sin,
+    "elephant": lambda z: 1 / (1 + np.abs(z) ** 4),
+    "step": lambda z: np.heaviside(z, 0.0),
+    "identity": lambda z: z,
+}
+AT_ZERO = {  # name -> (value, derivative)
+    "relu": (0.0, 0.0),
+    "leaky_relu": (0.0, 0.01),
+    "tanh": (0.0, 1.0),
+    "softplus": (np.log(2.0), 0.5),
+    "gelu": (0.0, 0.5),
+    "erf": (0.0, 2 / np.sqrt(np.pi)),
+    "sin": (0.0, 1.0),
+    "elephant": (1.0, 0.0),
+    "step": (0.0, 0.0),
+    "identity": (0.0, 1.0),
+}
+Z = np.array([-30.0, -3.1, -1.0, -0.4, -1e-3, 0.0, 2e-3, 0.7, 1.0, 2.9, 30.0])
+SMOOTH = Z[Z != 0]
+each = pytest.mark.parametrize("name", REGISTERED)
+
+
+def slopes(phi, z):
+    return jax.jit(jax.vmap(jax.grad(phi)))(jnp.asarray(z))
+
+
+def test_the_table_of_values_is_complete():
+    assert set(VALUES) == set(AT_ZERO) == set(ACTIVATIONS)
+
+
+@each
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_values(name, dtype):
+    z = jnp.asarray(Z, dtype)
+    value = ACTIVATIONS[name](z)
+    assert value.dtype == dtype
+    tol = 16 * float(jnp.finfo(dtype).eps)
+    expected = VALUES[name](np.asarray(z))
+    np.testing.assert_allclose(value, expected, rtol=tol, atol=tol)
+
+
+@each
+def test_derivative_is_that_of_autodiff(name):
+    phi = ACTIVATIONS[name]
+    derivative = phi.derivative(jnp.asarray(Z))
+    np.testing.assert_allclose(derivative, slopes(phi, Z), rtol=1e-13, atol=1e-14)
+
+
+@each
+def test_derivative_is_that_of_central_differences_away_from_kinks(name):
+    phi, h = ACTIVATIONS[name], 1e-6
+    z = jnp.asarray(SMOOTH[np.abs(SMOOTH) > 10 * h])
+    differences = (phi(z + h) - phi(z - h)) / (2 * h)
+    # Truncation h² φ''' and rounding eps |φ|/h, |φ| ≤ 30.
+    np.testing.assert_allclose(phi.derivative(z), differences, atol=1e-8)
+
+
+@each
+def test_convention_at_zero(name):
+    phi, zero = ACTIVATIONS[name], jnp.zeros(())
+    value, derivative = AT_ZERO[name]
+    assert float(phi(zero)) == pytest.approx(value, abs=1e-15)
+    assert float(phi.derivative(zero)) == pytest.approx(derivative, abs=1e-15)
+    assert float(jax.grad(phi)(zero)) == pytest.approx(derivative, abs=1e-15)
+
+
+@each
+def test_flags_say_what_the_function_does(name):
+    phi, z, h = ACTIVATIONS[name], jnp.asarray(SMOOTH), 1e-12
+    sides = jnp.array([-h, h])
+    jumps = [jnp.abs(jnp.diff(f(sides)))[0] > 0.1 for f in (phi, phi.derivative)]
+    assert phi.kinked == any(map(bool, jumps))
+    assert phi.homogeneous == bool(jnp.allclose(phi(3 * z), 3 * phi(z), rtol=1e-12))
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elephant", "tanh", "gelu"])
+def test_nan_stays_nan(name):
+    assert bool(jnp.isnan(ACTIVATIONS[name](jnp.array(jnp.nan))))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_elephant_overflows_nowhere(dtype):
+    phi = Elephant(a=0.5, d=8.0)
+    tiny, huge = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
+    z = jnp.array([-huge, -1e20, -tiny, 0.0, tiny, 1e20, huge], dtype)
+    for slope in (slopes(phi, z), phi.derivative(z)):
+        assert slope.dtype == dtype
+        np.testing.assert_allclose(slope, np.zeros(7), atol=1e-100)
+    np.testing.assert_allclose(phi(z), [0, 0, 1, 1, 1, 0, 0], atol=1e-100)
+
+
+def test_elephant_shape():
+    phi = Elephant(a=2.0, d=8.0)
+    z = jnp.array([-2.0, 2.0, 1.0, 3.0])
+    expected = 1 / (1 + np.array([1, 1, 0.5, 1.5]) ** 8)
+    np.testing.assert_allclose(phi(z), expected, rtol=1e-14)
+    # The steepest slope is about d/(4a) at |z| = a.
+    np.testing.assert_allclose(phi.derivative(z)[:2], [1.0, -1.0], rtol=1e-14)
+    curvature = slopes(jax.grad(phi), jnp.array([0.0, 1.0]))
+    h = 1e-5
+    difference = (phi.derivative(1.0 + h * z[2:3]) - phi.derivative(z[2:3] - h)) / 2 / h
+    np.testing.assert_allclose(curvature, [0.0, float(difference[0])], rtol=1e-8)
+
+
+def test_leaky_slope():
+    phi = LeakyReLU(slope=-1.0)
+    np.testing.assert_array_equal(phi(jnp.array([-2.0, 3.0])), [2.0, 3.0])
+
+
+def test_equal_activations_compile_once():
+    traces = []
+
+    def run(phi, z):
+        traces.append(phi)
+        return phi(z)
+
+    run = jax.jit(run, static_argnums=0)
+    for slope in (0.1, 0.1, 0.2):
+        run(LeakyReLU(slope), jnp.ones(()))
+    assert len(traces) == 2
+
+
+def test_lookup():
+    assert activation("gelu") is ACTIVATIONS["gelu"]
+    mine = LeakyReLU(0.3)
+    assert activation(mine) is mine
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: activation("rellu"),
+            "must be one of .* is 'rellu'; did you mean 'relu'",
+        ),
+        (lambda: LeakyReLU(float("nan")), "`slope` must be finite, but is nan"),
+        (lambda: Elephant(a=0.0), "`a` must be positive, but is 0.0"),
+        (lambda: Elephant(d=1.0), "`d` must be above 1 and finite, but is 1.0"),
+        (lambda: Elephant(d=float("inf")), "`d` must be above 1 and finite"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
