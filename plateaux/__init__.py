@@ -1,46 +1,74 @@
 """plateaux: how neural networks train, and why the loss stands still.
 
-The names at the top level are a table of contents; `plot`, `report` and `sweeps`
-load when they are first used, because they need optional packages.
+The names at the top level are a table of contents. Rooms load when they are first
+used: `plot`, `report` and `sweeps` need optional packages, and the command line says
+its help without waiting for JAX.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import (
-    dynamics as dynamics,
-    networks as networks,
-    patterns as patterns,
-    problems as problems,
-    stages as stages,
-    statistics as statistics,
-)
-from .dynamics import (
-    EventKind as EventKind,
-    Outcome as Outcome,
-    Trajectory as Trajectory,
-    at as at,
-    descend as descend,
-    every as every,
-    gradient_descent as gradient_descent,
-    log_spaced as log_spaced,
-)
-from .networks import MLP as MLP, TwoLayer as TwoLayer, outputs as outputs
-from .problems import Problem as Problem, loss as loss
-from .stages import plateaus as plateaus
+if TYPE_CHECKING:
+    from . import (
+        dynamics as dynamics,
+        networks as networks,
+        patterns as patterns,
+        plot as plot,
+        problems as problems,
+        report as report,
+        stages as stages,
+        statistics as statistics,
+        sweeps as sweeps,
+    )
+    from .dynamics import (
+        EventKind as EventKind,
+        Outcome as Outcome,
+        Trajectory as Trajectory,
+        at as at,
+        descend as descend,
+        every as every,
+        gradient_descent as gradient_descent,
+        log_spaced as log_spaced,
+    )
+    from .networks import MLP as MLP, TwoLayer as TwoLayer, outputs as outputs
+    from .problems import Problem as Problem, loss as loss
+    from .stages import plateaus as plateaus
+    from .sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
-_LAZY_ROOMS = ("plot", "report", "sweeps")
+_CONTENTS = {
+    "dynamics": (
+        "EventKind",
+        "Outcome",
+        "Trajectory",
+        "at",
+        "descend",
+        "every",
+        "gradient_descent",
+        "log_spaced",
+    ),
+    "networks": ("MLP", "TwoLayer", "outputs"),
+    "patterns": (),
+    "plot": (),
+    "problems": ("Problem", "loss"),
+    "report": (),
+    "stages": ("plateaus",),
+    "statistics": (),
+    "sweeps": ("sweep",),
+}
+_HOMES = {name: room for room, names in _CONTENTS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "sweep":
-        return importlib.import_module(".sweeps", __name__).sweep
-    if name in _LAZY_ROOMS:
+    if name in _CONTENTS:
         return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY_ROOMS, "sweep"])
+    return sorted({*globals(), *_CONTENTS, *_HOMES})

@@ -11,12 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 
 def is_concrete(value: Any) -> bool:
     """Whether the value can be looked at now (it is not traced by jit or vmap)."""
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(value, Tracer)
 
 
 def floating(name: str, value: Any) -> Array:
@@ -72,7 +73,7 @@ def count(name: str, value: Any, *, at_least: int = 1) -> int:
     return int(value)
 
 
-def known(what: str, name: str, names: Collection[str]) -> str:
+def known(what: str, name: Any, names: Collection[str]) -> str:
     """The name if it is one of `names`, else a refusal that says the nearest one."""
     if isinstance(name, str) and name in names:
         return name

@@ -19,3 +19,8 @@ def assert_close(actual, expected, *, ulps=64.0):
         scale = max(1.0, float(jnp.max(jnp.abs(e[finite]), initial=0.0)))
         error = float(jnp.max(jnp.abs(a[finite] - e[finite]), initial=0.0))
         assert error <= ulps * float(jnp.finfo(a.dtype).eps) * scale
+
+
+def lane(batch, i):
+    """The i-th member of a batch of pytrees."""
+    return jax.tree.map(lambda leaf: leaf[i], batch)

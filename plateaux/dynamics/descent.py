@@ -31,7 +31,7 @@ def descend(
     optimizer: Any,
     *,
     num_steps: Any,
-    save: Any = LogSpaced(200),
+    save: Any = LogSpaced(200),  # noqa: B008 - frozen
     record: Mapping[str, Record] | None = None,
     watch: bool | None = None,
     chatter_window: Any = 100,

@@ -54,8 +54,9 @@ def evaluate(problem: Problem, network: Network) -> Evaluation:
 
 
 def _two_layer(problem: Problem, network: TwoLayer) -> Evaluation:
-    r"""The closed form: with δ_ik = φ'(z_ik) q_k ∂ℓ_k/∂f and g_i = Σ_k δ_ik (x_k, 1),
+    r"""The closed form.
 
+    With δ_ik = φ'(z_ik) q_k ∂ℓ_k/∂f and g_i = Σ_k δ_ik (x_k, 1),
     ∂L/∂(w_i, b_i) = c_i g_i,  ∂L/∂c_i = Σ_k φ(z_ik) q_k ∂ℓ_k/∂f, which is v_i·g_i
     if φ is homogeneous,  ∂L/∂p = Σ_k q_k ∂ℓ_k/∂f (x_k, 1).
     """

@@ -117,7 +117,9 @@ def _bitset(flags: Bool[Array, " NK"]) -> UInt32[Array, " G"]:
     """The flags, 32 to a word; summing words is much faster than a long cumsum."""
     flags = jnp.pad(flags, (0, -flags.size % WORD)).reshape(-1, WORD)
     places = jnp.arange(WORD, dtype=jnp.uint32)
-    return jnp.sum(flags.astype(jnp.uint32) << places[None, :], axis=1, dtype=jnp.uint32)
+    return jnp.sum(
+        flags.astype(jnp.uint32) << places[None, :], axis=1, dtype=jnp.uint32
+    )
 
 
 def _select(groups: Array, totals: Array, ranks: Array, none: int) -> Int[Array, " m"]:
@@ -157,7 +159,9 @@ def _account(watch, pairs, words, flips, first, window) -> Watch:
     new_row = exit_row + exits.astype(jnp.int32)
     leave = jnp.stack([last, pairs, _crossing(watch.pattern[at])], axis=1)
     enter = jnp.stack([first_flip, pairs, kind], axis=1)
-    rows = jnp.where(jnp.concatenate([exits, fresh]), jnp.append(exit_row, new_row), table)
+    rows = jnp.where(
+        jnp.concatenate([exits, fresh]), jnp.append(exit_row, new_row), table
+    )
     continues = jnp.where(valid & ~fresh, row, table)
     chains = jnp.stack([last_flip, jnp.where(fresh, new_row, row)], axis=1)
     return eqx.tree_at(

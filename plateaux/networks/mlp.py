@@ -11,8 +11,7 @@ from jaxtyping import Array, Float
 
 from .. import _checks
 from . import _draws, _shapes
-from .activations import Activation
-from .activations import activation as find_activation
+from .activations import Activation, activation as find_activation
 from .network import Network
 from .schemes import scheme as find_scheme
 

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
-from .activations import Activation
-from .activations import activation as find_activation
+from .activations import Activation, activation as find_activation
 from .network import Network
 
 

@@ -97,7 +97,9 @@ def plateaus(
         max_plateaus = _checks.count("max_plateaus", max_plateaus)
     threshold = _checks.positive("threshold", threshold)
     if _checks.is_concrete(min_ratio) and not min_ratio >= 1:
-        raise ValueError(f"Argument `min_ratio` must be at least 1, but is {min_ratio}.")
+        raise ValueError(
+            f"Argument `min_ratio` must be at least 1, but is {min_ratio}."
+        )
     if by == "slope":
         return _by_slope(trajectory, max_plateaus or 32, threshold, min_ratio)
     return _by_pattern(trajectory, max_plateaus)
@@ -145,9 +147,7 @@ def _by_pattern(run: Trajectory, size: int | None) -> Plateaus:
     proper = rows.end > rows.start
     changes = run.stats.pattern_changes
     raw = jnp.sum(proper, dtype=jnp.int32) if changes is None else changes + 1
-    return _table(
-        rows, proper, size or proper.size, losses, run, raw, events.overflow
-    )
+    return _table(rows, proper, size or proper.size, losses, run, raw, events.overflow)
 
 
 class _Rows(NamedTuple):

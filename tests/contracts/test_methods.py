@@ -7,7 +7,7 @@ import pytest
 
 import plateaux as px
 
-from ..closeness import assert_close
+from ..closeness import assert_close, lane
 from ..registry import IN_DIM, METHODS, NETWORKS
 
 CASES = [("two_layer", method) for method in METHODS] + [
@@ -19,7 +19,7 @@ case = pytest.mark.parametrize(("network", "method"), CASES)
 def setting(network, method, key, dtype=jnp.float64):
     kx, ky, kn = jax.random.split(key, 3)
     networks = jax.vmap(lambda k: NETWORKS[network](k, dtype))(jax.random.split(kn, 3))
-    one = jax.tree.map(lambda leaf: leaf[0], networks)
+    one = lane(networks, 0)
     targets = (8,) if one.out_dim is None else (8, one.out_dim)
     problem = px.Problem(
         jax.random.normal(kx, (8, IN_DIM)).astype(dtype),
@@ -36,15 +36,15 @@ def test_a_batch_gives_what_a_loop_gives(network, method, key):
     networks, run = setting(network, method, key)
     together = jax.vmap(run)(networks)
     for i in range(3):
-        alone = run(jax.tree.map(lambda leaf: leaf[i], networks))
+        alone = run(lane(networks, i))
         # Another batch shape rounds differently; 40 steps carry it on.
-        assert_close(jax.tree.map(lambda leaf: leaf[i], together), alone, ulps=1e5)
+        assert_close(lane(together, i), alone, ulps=1e5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_jit_changes_nothing(method, key):
     networks, run = setting("two_layer", method, key)
-    one = jax.tree.map(lambda leaf: leaf[0], networks)
+    one = lane(networks, 0)
     assert_close(eqx.filter_jit(run)(one), run(one), ulps=1e5)
 
 
@@ -68,4 +68,4 @@ def test_a_new_network_of_the_same_shape_compiles_nothing(key):
     networks, run = setting("two_layer", "gradient_descent", key)
     traced = eqx.filter_jit(eqx.debug.assert_max_traces(run, max_traces=1))
     for i in range(3):
-        traced(jax.tree.map(lambda leaf: leaf[i], networks))
+        traced(lane(networks, i))

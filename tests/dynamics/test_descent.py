@@ -12,7 +12,7 @@ from plateaux.dynamics import evaluate, plain_step_size
 from plateaux.networks import imbalance
 
 from .. import reference
-from ..closeness import assert_close
+from ..closeness import assert_close, lane
 
 
 def problem(key, num_data=9, in_dim=2):
@@ -192,7 +192,7 @@ def test_divergence_is_an_outcome_and_spares_the_batch(key):
     runs = jax.vmap(descend)(jnp.array([0.05, 1e3, 0.1]))
     assert (runs.outcome == px.Outcome.diverged).tolist() == [False, True, False]
     assert (runs.outcome == px.Outcome.completed).tolist() == [True, False, True]
-    lost = jax.tree.map(lambda leaf: leaf[1], runs)
+    lost = lane(runs, 1)
     assert jnp.isinf(lost.losses[-1])
     assert not jnp.any(jnp.isnan(lost.losses))
     assert int(lost.stats.num_steps) < 200

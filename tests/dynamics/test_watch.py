@@ -9,6 +9,7 @@ import plateaux as px
 from plateaux.dynamics.trajectory import EventKind
 
 from .. import reference
+from ..closeness import lane
 
 
 def chains_by_hand(patterns, window):
@@ -55,7 +56,9 @@ def found(run, num_data=20, step_size=0.8):
     used = slice(0, int(events.count))
     steps = np.rint(np.asarray(events.time[used]) / step_size).astype(int)
     pairs = np.asarray(events.neuron[used]) * num_data + np.asarray(events.datum[used])
-    return list(zip(steps.tolist(), pairs.tolist(), events.kind[used].tolist()))
+    return list(
+        zip(steps.tolist(), pairs.tolist(), events.kind[used].tolist(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("window", [32, 50, 200])
@@ -134,9 +137,10 @@ def test_descent_finds_the_events_of_the_exact_flow(seed):
     )
     names = {EventKind.on: "on", EventKind.off: "off", EventKind.slide: "slide"}
     events = run.events
+    columns = (events.time, events.neuron, events.datum, events.kind)
     ours = [
         (float(t), (int(n), int(d)), names[int(k)])
-        for t, n, d, k in zip(events.time, events.neuron, events.datum, events.kind)
+        for t, n, d, k in zip(*columns, strict=True)
         if n >= 0
     ]
     theirs = [
@@ -192,6 +196,4 @@ def test_a_batch_gives_what_a_loop_gives():
     run = lambda network: noisy_run(300, network, 40)[1]
     together = jax.vmap(run)(batch)
     for i, network in enumerate(networks):
-        assert found(jax.tree.map(lambda leaf: leaf[i], together)) == found(
-            run(network)
-        )
+        assert found(lane(together, i)) == found(run(network))

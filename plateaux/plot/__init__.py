@@ -1,0 +1,9 @@
+"""Figures: each draws what it is given into `ax=` and returns it."""
+
+from .losses import ensemble_band as ensemble_band, loss_curve as loss_curve
+from .networks import (
+    activation_raster as activation_raster,
+    function_snapshots as function_snapshots,
+    kinks as kinks,
+)
+from .survival import survival_curves as survival_curves

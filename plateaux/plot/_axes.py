@@ -1,0 +1,111 @@
+"""What all figures share: the axes, log time, colours, and losses that diverged."""
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+# Okabe & Ito (2008), told apart under the common colour deficiencies; black is left
+# for data, yellow is too pale on white.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
+COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+DASHES = ("-", "--", "-.", ":")
+
+
+def optional_ax(draw: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Give a figure function new axes when it gets none; its signature stays."""
+
+    @functools.wraps(draw)
+    def with_axes(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if kwargs.get("ax") is None:
+            kwargs["ax"] = new_axes()
+        return draw(*args, **kwargs)
+
+    return with_axes
+
+
+def new_axes() -> Any:
+    """Axes of a new pyplot figure, so that a notebook shows it."""
+    require_matplotlib()
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def require_matplotlib() -> None:
+    """Refuse to go on without matplotlib, in a sentence that says what to install."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise ImportError(
+            "Figures need matplotlib, which is not installed; run "
+            "`pip install 'plateaux[plot]'`."
+        ) from error
+
+
+def log_time(ax: Any, times: np.ndarray, time_unit: str, *, axis: str = "x") -> None:
+    """Make an axis logarithmic in time; if there is a time 0, linear below a decade."""
+    positive = times[np.isfinite(times) & (times > 0)]
+    if positive.size:
+        scale: dict[str, Any] = {"value": "log"}
+        if np.any(times == 0):
+            # A whole power of ten keeps the tick of 0 and the next one apart.
+            threshold = 10.0 ** np.ceil(np.log10(positive.min()))
+            scale = {"value": "symlog", "linthresh": threshold, "linscale": 1.0}
+        ax.set(**{f"{axis}margin": 0})
+        getattr(ax, f"set_{axis}scale")(**scale)
+        getattr(ax, f"{axis}axis").get_major_locator().set_params(numticks=8)
+    getattr(ax, f"set_{axis}label")(time_unit or "time")
+
+
+def arrays(times: Any, **others: tuple[Any, int]) -> tuple[np.ndarray, ...]:
+    """Times (t,) and arrays whose given axis is time, checked, as NumPy arrays."""
+    times = np.asarray(times)
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(
+            "Argument `times` must have shape (t,) with at least one time, but has "
+            f"shape {times.shape}."
+        )
+    found = [times]
+    for name, (value, axis) in others.items():
+        array = np.asarray(value)
+        if array.ndim <= axis or array.shape[axis] != times.size:
+            raise ValueError(
+                f"Argument `{name}` must have one entry a time, {times.size}, along "
+                f"axis {axis}, but has shape {array.shape}."
+            )
+        found.append(array)
+    return tuple(found)
+
+
+def until_diverged(values: np.ndarray) -> int:
+    """Number of leading finite values."""
+    finite = np.isfinite(values)
+    return values.size if finite.all() else int(np.argmin(finite))
+
+
+def place_legend(ax: Any) -> None:
+    """A legend in the emptier corner: falling curves leave two of them free."""
+    if not ax.get_legend_handles_labels()[1]:
+        return
+    drawn = [line.get_xydata() for line in ax.lines]
+    drawn += [c.get_paths()[0].vertices for c in ax.collections if c.get_paths()]
+    points = np.concatenate([p for p in drawn if len(p)] or [np.zeros((0, 2))])
+    ax.autoscale_view()
+    with np.errstate(all="ignore"):
+        x, y = ax.transAxes.inverted().transform(ax.transData.transform(points)).T
+    lower_left = np.sum((x < 0.5) & (y < 0.45))
+    upper_right = np.sum((x > 0.5) & (y > 0.55))
+    ax.legend(loc="upper right" if upper_right < lower_left else "lower left")

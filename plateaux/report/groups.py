@@ -1,0 +1,151 @@
+"""The stored lanes of every grid point, taken from a sweep's dataset."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..statistics import PlateauSummary, plateau_summary
+
+DEFINITIONS = ("slope", "pattern")
+LATER = "slope, later"  # without the flat stretch that every run begins with
+SHARES = {"10 % quantile": 0.1, "median": 0.5, "90 % quantile": 0.9}
+
+
+class Group(NamedTuple):
+    """The stored lanes of one grid point, B of them.
+
+    Attributes:
+        label: The swept leaves in words.
+        time_unit: What one unit of time is, in words.
+        planned: Lanes asked for.
+        lanes: Numbers of the stored lanes, shape (B,).
+        times: Saved times, shape (t,).
+        losses: Losses, shape (B, t).
+        outcomes: Outcome of each lane, in a word, shape (B,).
+        dead: Whether every hidden neuron ended dead, shape (B,), or None if unknown.
+        tables: Definition to columns of its plateaus: dwell, censored (B, P) and
+            count, overflow, perhaps raw_count (B,). `LATER` holds plateaus by slope
+            that begin after time 0.
+        rows: The lazy dataset of the point, for start and end of single lanes.
+    """
+
+    label: str
+    time_unit: str
+    planned: int
+    lanes: np.ndarray
+    times: np.ndarray
+    losses: np.ndarray
+    outcomes: np.ndarray
+    dead: np.ndarray | None
+    tables: Mapping[str, Mapping[str, np.ndarray]]
+    rows: Any
+
+
+def group(dataset: Any, point: int, units: int | None) -> Group:
+    """The stored lanes of one grid point; lanes that are not done are left out.
+
+    Args:
+        dataset: A sweep's `xarray.Dataset`.
+        point: The grid point.
+        units: Hidden neurons of its networks, or None if unknown.
+
+    Returns:
+        The group.
+    """
+    here = dataset.isel(point=point)
+    done = here["done"].values
+    times = here["times"].values
+    saved = np.isfinite(times)  # shorter runs of the grid are padded with NaN
+    dead = None if units is None else here["dead_neurons"].values[done] >= units
+    return Group(
+        label=_word(here, "label", f"point {point}"),
+        time_unit=_word(here, "time_unit", "time"),
+        planned=done.size,
+        lanes=np.flatnonzero(done),
+        times=times[saved],
+        losses=here["loss"].values[done][:, saved],
+        outcomes=_outcomes(here["outcome"], done),
+        dead=dead,
+        tables=_tables(here, done),
+        rows=here,
+    )
+
+
+def summary(of: Group, by: str) -> PlateauSummary:
+    """The numbers of a group with plateaus by one definition."""
+    columns = of.tables[by]
+    return plateau_summary(
+        columns["dwell"],
+        columns["censored"],
+        columns["count"],
+        of.losses,
+        outcomes=of.outcomes,
+        overflow=columns["overflow"],
+        dead=of.dead,
+    )
+
+
+def plateaus_of_lane(of: Group, by: str, lane: int) -> tuple[np.ndarray, ...]:
+    """Columns start, end, censored of the used rows of one lane, by its number."""
+    used = int(of.rows[f"{by}_count"].values[lane])
+    names = (f"{by}_start", f"{by}_end", f"{by}_censored")
+    here = of.rows[list(names)].isel(lane=lane)
+    start, end, censored = (here[name].values[:used] for name in names)
+    return start, end, censored
+
+
+def typical_lanes(of: Group) -> dict[str, int]:
+    """Numbers of the completed lanes whose last loss is low, median, high.
+
+    Low and high are the 10 % and 90 % quantiles; a lane is named once.
+    """
+    completed = np.flatnonzero(of.outcomes == "completed")
+    order = completed[np.argsort(of.losses[completed, -1], kind="stable")]
+    found: dict[int, str] = {}
+    for name, share in SHARES.items():
+        if order.size:
+            rank = max(int(np.ceil(share * order.size - 1e-9)), 1) - 1
+            found.setdefault(int(of.lanes[order[rank]]), name)
+    return {name: lane for lane, name in found.items()}
+
+
+def _word(here: Any, name: str, otherwise: str) -> str:
+    return str(here[name].values) if name in here.variables else otherwise
+
+
+def _tables(here: Any, done: np.ndarray) -> dict[str, Mapping[str, np.ndarray]]:
+    tables = {}
+    for by in DEFINITIONS:
+        if f"{by}_count" in here.variables:
+            tables[by] = _table(here, by, done)
+        if by == "slope" and by in tables:
+            first = here["slope_start"].isel(plateau=0).values[done]
+            tables[LATER] = _without_first(tables[by], first == 0)
+    return tables
+
+
+def _without_first(table: Mapping[str, np.ndarray], where: np.ndarray):
+    """The plateaus of a table but the first, in the lanes where that is to go."""
+    columns = {
+        name: np.where(where[:, None], np.roll(table[name], -1, axis=1), table[name])
+        for name in ("dwell", "censored")
+    }
+    return columns | {"count": table["count"] - where, "overflow": table["overflow"]}
+
+
+def _table(here: Any, by: str, done: np.ndarray) -> dict[str, np.ndarray]:
+    columns = ("dwell", "censored", "count", "raw_count", "overflow")
+    names = {column: f"{by}_{column}" for column in columns}
+    return {
+        column: here[name].values[done]
+        for column, name in names.items()
+        if name in here.variables
+    }
+
+
+def _outcomes(outcome: Any, done: np.ndarray) -> np.ndarray:
+    values = np.atleast_1d(outcome.attrs["flag_values"]).tolist()
+    names = outcome.attrs["flag_meanings"].split()
+    words = dict(zip(values, names, strict=True))
+    return np.array([words[code] for code in outcome.values[done].tolist()], dtype=str)

@@ -1,0 +1,107 @@
+"""Writing the report of a sweep's folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..sweeps import SweepError, open_sweep
+from . import sections
+from .groups import Group, group, summary
+from .html import page
+from .words import hidden_units
+
+FILE = "report.html"
+
+
+def report(directory: Any, out: Any = None) -> Path:
+    """Write the report of a sweep: one HTML page that needs nothing beside itself.
+
+    It says what was run, gives the numbers of every grid point (outcomes, number of
+    plateaus, median dwell, dead networks, last losses) with intervals, pictures, the
+    definitions with their parameters, versions, and how to run it again. A sweep
+    that is not finished gives a page about the lanes stored so far, and it says so.
+
+    Args:
+        directory: The folder of a sweep.
+        out: The file to write; `report.html` in the sweep's folder if None.
+
+    Returns:
+        The file.
+
+    Raises:
+        SweepError: If the folder holds no sweep, or the page cannot be written.
+        ImportError: If matplotlib, zarr or xarray is not installed.
+
+    Example:
+        >>> report("no such folder")
+        Traceback (most recent call last):
+        plateaux.sweeps.errors.SweepError: ...
+    """
+    sweep = open_sweep(directory)
+    text = render(
+        dataset=sweep.dataset,
+        settings=[point.settings for point in sweep.points],
+        spec=sweep.spec.to_dict(),
+        toml=sweep.spec.to_toml(),
+        manifest=sweep.manifest,
+        directory=str(directory),
+    )
+    file = Path(directory, FILE) if out is None else Path(out)
+    _replace(file, text)
+    return file
+
+
+def render(
+    *,
+    dataset: Any,
+    settings: Sequence[Mapping[str, Mapping[str, Any]]],
+    spec: Mapping[str, Any],
+    toml: str,
+    manifest: Mapping[str, Any],
+    directory: str,
+) -> str:
+    """The page as text.
+
+    Args:
+        dataset: The sweep's `xarray.Dataset`.
+        settings: Every grid point's tables of the specification.
+        spec: The specification as plain values.
+        toml: The specification as TOML.
+        manifest: The manifest.
+        directory: The sweep's folder, for the commands on the page.
+
+    Returns:
+        HTML.
+    """
+    groups = [group(dataset, i, hidden_units(s)) for i, s in enumerate(settings)]
+    summaries = [_summaries(of) for of in groups]
+    version = (manifest.get("runs") or [{}])[-1].get("versions", {}).get("plateaux")
+    return page(
+        f"Sweep: {spec.get('name', 'sweep')}",
+        [
+            sections.progress(groups, directory),
+            sections.what_was_run(spec, groups),
+            sections.headline(groups, summaries),
+            sections.pictures(groups, summaries),
+            sections.definitions_used(groups, list(settings)),
+            sections.provenance(manifest),
+            sections.reproduce(toml, directory, version),
+        ],
+    )
+
+
+def _summaries(of: Group) -> dict[str, Any]:
+    return {by: summary(of, by) for by in of.tables} if len(of.lanes) else {}
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write the page as a whole: a reader sees the old one or the new one."""
+    partial = file.with_name(file.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise SweepError(
+            f"The report must go to a folder that can be written, but {file} cannot: "
+            f"{error.strerror or error}."
+        ) from error

@@ -1,0 +1,11 @@
+"""Sweeps: specify, run, store, resume, replay, export."""
+
+from .errors import SweepError as SweepError
+from .estimate import Estimate as Estimate, estimate as estimate
+from .export import export as export
+from .grid import Point as Point, grid as grid
+from .reading import Sweep as Sweep, open_sweep as open_sweep
+from .replay import replay as replay
+from .run import sweep as sweep
+from .spec import SweepSpec as SweepSpec, read_spec as read_spec
+from .status import Status as Status, status as status

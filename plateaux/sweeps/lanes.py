@@ -1,0 +1,315 @@
+"""Lanes: what one chunk of networks is drawn from, trained by, and boiled down to."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from .. import _checks
+from ..dynamics import Outcome, Trajectory, descend, log_spaced
+from ..networks import INITIALISERS, SCHEMES, Network, mlp, scheme
+from ..patterns import dead_neurons, pattern
+from ..problems import PROBLEMS, Problem, check_match
+from ..stages import Plateaus, plateaus
+from .errors import SweepError
+from .grid import Point, grid
+from .optimizers import is_plain, make_optimizer
+from .spec import KINDS, MethodTable, SweepSpec
+
+CHOICES = (("network", "kind"), ("problem", "name"))
+OUTCOMES = ("completed", "diverged")
+TABLE_COLUMNS = ("start", "end", "dwell", "level", "drop", "censored")
+TABLE_NUMBERS = ("count", "raw_count", "overflow")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The static half of a training program: two points of one plan share it.
+
+    Attributes:
+        optimizer: Its name.
+        options: Its options, and the step size unless it is plain gradient descent.
+        num_steps: Number of steps.
+        chatter_window: See `px.descend`.
+        num_times: Saved times.
+        max_events: Rows of the table of events.
+        by: Definitions of a plateau.
+        plateaus: Arguments of `px.plateaus`, "definition.option" for one alone.
+        keep_networks: Whether networks are saved along the way.
+    """
+
+    optimizer: str
+    options: tuple[tuple[str, Any], ...]
+    num_steps: int
+    chatter_window: int
+    num_times: int
+    max_events: int
+    by: tuple[str, ...]
+    plateaus: tuple[tuple[str, Any], ...]
+    keep_networks: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A grid point whose data are loaded and whose settings have been tried.
+
+    Attributes:
+        point: The grid point.
+        problem: Its problem.
+        draw: Lane numbers to networks with a leading lane axis.
+        step_size: Step size h.
+        plan: The program's static half.
+    """
+
+    point: Point
+    problem: Problem
+    draw: Callable[[Int[Array, " B"]], Any]
+    step_size: Array
+    plan: Plan
+
+
+def prepare(spec: SweepSpec, points: Sequence[Point] | None = None) -> list[Ready]:
+    """Load the data and try out the settings of grid points.
+
+    Args:
+        spec: The specification.
+        points: Points of its grid; all if None.
+
+    Returns:
+        One `Ready` a point, in their order.
+
+    Raises:
+        SweepError: If 64-bit mode is off and the precision is float64, data cannot
+            be read, or a setting is out of range or does not fit the others.
+    """
+    check_precision(spec)
+    problems: dict[str, Problem] = {}
+    tried: set[Plan] = set()
+    ready = []
+    for point in grid(spec) if points is None else points:
+        settings = point.settings["problem"]
+        key = json.dumps(settings)
+        with _at(point):
+            if key not in problems:
+                problems[key] = make_problem(settings, spec.precision)
+            one = _ready(spec, point, problems[key])
+            # Only options have values that were not looked at with their table.
+            options = len(one.plan.options) > 1 or len(one.plan.plateaus) > 1
+            _try_out(one, spec.chunk, training=options and one.plan not in tried)
+        tried.add(one.plan)
+        ready.append(one)
+    return ready
+
+
+@contextlib.contextmanager
+def _at(point: Point) -> Iterator[None]:
+    """Say at which grid point a setting was refused."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        where = f"At grid point {point.label}: " if point.coordinates else ""
+        raise SweepError(f"{where}{error}") from error
+
+
+def check_precision(spec: SweepSpec) -> None:
+    """Refuse a float64 specification while 64-bit mode is off."""
+    if jnp.dtype(spec.precision).itemsize > jnp.result_type(float).itemsize:
+        raise SweepError(
+            f'A sweep of precision "{spec.precision}" must run in 64-bit mode, but it '
+            'is off; call jax.config.update("jax_enable_x64", True) first, or set '
+            'precision = "float32".'
+        )
+
+
+def make_problem(settings: Mapping[str, Any], precision: str) -> Problem:
+    """The problem of a table [problem] of single values."""
+    options = {key: value for key, value in settings.items() if key != "name"}
+    return PROBLEMS[settings["name"]](**options, dtype=precision)
+
+
+def make_network(
+    key: Array,
+    settings: Mapping[str, Mapping[str, Any]],
+    in_dim: int,
+    out_dim: int | None,
+    dtype: str,
+) -> Network:
+    """One network of the tables [network] and [initialiser] of single values."""
+    network, start = dict(settings["network"]), dict(settings["initialiser"])
+    kind, activation = network.pop("kind"), network.pop("activation")
+    name, scale = start.pop("name"), start.pop("scale")
+    common = {"in_dim": in_dim, "activation": activation, "dtype": dtype}
+    if kind == "two_layer":
+        size = {"width": network["width"], "affine": network["affine"]}
+        return INITIALISERS[name](key, **size, **common, scale=scale, **start)
+    _checks.known(f"initialiser of the network kind {kind!r}", name, SCHEMES)
+    # Options of a scheme travel with it: mlp hands on only what all schemes share.
+    law = {"bias": start.pop("bias")} if "bias" in start else {}
+    draw = lambda key, **given: scheme(name)(key, **given, **start)
+    return mlp(
+        key,
+        out_dim=out_dim,
+        kind=KINDS[kind],
+        initialiser=draw,
+        scale=scale,
+        **common,
+        **law,
+        **network,
+    )
+
+
+def _ready(spec: SweepSpec, point: Point, problem: Problem) -> Ready:
+    settings, dtype = point.settings, spec.precision
+    step_size = jnp.asarray(settings["method"]["step_size"], dtype)
+    draw = _drawer(settings, problem.in_dim, problem.out_dim, dtype)
+    return Ready(point, problem, draw, step_size, make_plan(settings))
+
+
+_DRAWERS: dict[str, Callable] = {}
+
+
+def _drawer(settings, in_dim: int, out_dim: int | None, dtype: str) -> Callable:
+    """The compiled function from lane numbers to networks, one for equal settings."""
+    used = {header: dict(settings[header]) for header in ("network", "initialiser")}
+    seed = settings["sweep"]["seed"]
+    name = json.dumps([used, seed, in_dim, out_dim, dtype])
+    if name not in _DRAWERS:
+        key = jax.random.key(seed)
+        one = lambda lane: make_network(
+            jax.random.fold_in(key, lane), used, in_dim, out_dim, dtype
+        )
+        # One lane after another: what it draws is free of its company, to the bit.
+        _DRAWERS[name] = eqx.filter_jit(lambda lanes: jax.lax.map(one, lanes))
+    return _DRAWERS[name]
+
+
+def make_plan(settings: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """The static half of the program of a point's settings."""
+    method, recording = settings["method"], settings["recording"]
+    finder = dict(settings["plateaus"])
+    options = {k: v for k, v in method.items() if k not in MethodTable.keys()}
+    if not is_plain(method["optimizer"], options):
+        options = {"step_size": method["step_size"]} | options
+    return Plan(
+        optimizer=method["optimizer"],
+        options=tuple(options.items()),
+        num_steps=method["num_steps"],
+        chatter_window=method["chatter_window"],
+        num_times=recording["num_times"],
+        max_events=recording["max_events"],
+        by=finder.pop("by"),
+        plateaus=tuple(finder.items()),
+    )
+
+
+def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
+    """Find bad settings without computing: trace the draw, and perhaps the training."""
+    kind, name = (ready.point.settings[t][k] for t, k in CHOICES)
+    if kind == "two_layer" and ready.problem.out_dim is not None:
+        raise SweepError(
+            f"The network kind must be one of mlp, residual, normalised for problem "
+            f"{name!r}, which has {ready.problem.out_dim} outputs, but is 'two_layer'."
+        )
+
+    def draw_and_train(lanes):
+        networks = ready.draw(lanes)
+        check_match(ready.problem, jax.tree.map(lambda leaf: leaf[0], networks))
+        if training:
+            train(ready.problem, networks, ready.step_size, ready.plan)
+
+    lanes = jax.ShapeDtypeStruct((chunk,), jnp.int32)
+    eqx.filter_eval_shape(draw_and_train, lanes)
+
+
+def train(problem: Problem, networks: Any, step_size: Array, plan: Plan):
+    """Train a chunk and boil it down: the function that is compiled.
+
+    Args:
+        problem: Data and loss.
+        networks: Networks with a leading lane axis.
+        step_size: Step size of plain gradient descent.
+        plan: Everything static.
+
+    Returns:
+        Arrays with a leading lane axis, by name, and the trajectories' networks by
+        saved time if the plan keeps them, else None.
+    """
+    options = dict(plan.options)
+    optimizer = make_optimizer(
+        plan.optimizer, options.pop("step_size", step_size), options
+    )
+    record = {"network": lambda problem, network: network}
+
+    def one_lane(network):
+        run = descend(
+            problem,
+            network,
+            optimizer,
+            num_steps=plan.num_steps,
+            save=log_spaced(plan.num_times),
+            record=record if plan.keep_networks else None,
+            watch=True if "pattern" in plan.by else None,
+            chatter_window=plan.chatter_window,
+            max_events=plan.max_events,
+        )
+        return summary(problem, run, plan), run if plan.keep_networks else None
+
+    return eqx.filter_vmap(one_lane)(networks)
+
+
+def summary(problem: Problem, run: Trajectory, plan: Plan) -> dict[str, Array]:
+    """What is stored of one lane, by the names of the store."""
+    stats, unwatched = run.stats, jnp.full((), -1, jnp.int32)
+    flips = unwatched if stats.pair_flips is None else stats.pair_flips
+    changes = unwatched if stats.pattern_changes is None else stats.pattern_changes
+    dead = dead_neurons(pattern(run.network, problem.x))
+    columns = {
+        "times": run.times,
+        "loss": run.losses,
+        "outcome": outcome_code(run.outcome),
+        "num_steps": stats.num_steps,
+        "pair_flips": flips,
+        "pattern_changes": changes,
+        "dead_neurons": jnp.sum(dead, dtype=jnp.int32),
+    }
+    for by in plan.by:
+        table = plateaus(run, **finder_options(plan, by))
+        columns |= table_columns(by, table)
+    return columns
+
+
+def finder_options(plan: Plan, by: str) -> dict[str, Any]:
+    """Arguments of `px.plateaus` for one definition: its own over the common ones."""
+    common = {key: value for key, value in plan.plateaus if "." not in key}
+    own = {key: value for key, value in plan.plateaus if key.startswith(f"{by}.")}
+    own = {key.removeprefix(f"{by}."): value for key, value in own.items()}
+    return {"by": by} | common | own
+
+
+def table_columns(by: str, table: Plateaus) -> dict[str, Array]:
+    """The columns of a table of plateaus, by the names of the store."""
+    names = TABLE_COLUMNS + TABLE_NUMBERS
+    return {f"{by}_{name}": getattr(table, name) for name in names}
+
+
+def outcome_code(outcome: Any) -> Int[Array, ""]:
+    """The place of an outcome in `OUTCOMES`."""
+    codes = [
+        jnp.where(outcome == getattr(Outcome, name), jnp.int32(code), 0)
+        for code, name in enumerate(OUTCOMES)
+    ]
+    return sum(codes, jnp.zeros((), jnp.int32))
+
+
+def lane_numbers(spec: SweepSpec, chunk: int) -> Sequence[int]:
+    """Lanes of a chunk. Beyond the last lane the chunk goes on with lanes that are cut.
+
+    Results depend on the shape of the batch by rounding, so all chunks have one shape.
+    """
+    return range(chunk * spec.chunk, (chunk + 1) * spec.chunk)

@@ -1,0 +1,145 @@
+"""The manifest of a store: what was run, with which versions, on what, and when."""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..problems import Problem
+from .errors import SweepError
+from .lanes import Ready
+from .spec import SweepSpec
+
+SCHEMA_VERSION = 1
+FILE = "manifest.json"
+PACKAGES = ("plateaux", "jax", "jaxlib", "equinox", "optax", "numpy", "zarr", "xarray")
+
+
+def new_manifest(spec: SweepSpec, ready: list[Ready]) -> dict[str, Any]:
+    """The manifest of a sweep that begins now.
+
+    Args:
+        spec: The specification.
+        ready: Its points, for fingerprints of their data.
+
+    Returns:
+        Plain values, ready for JSON. `finished` is None until the last chunk is
+        stored; `runs` has one entry for every start of the sweep.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "spec": spec.to_dict(),
+        "spec_hash": spec.hash,
+        "precision": spec.precision,
+        "chunk": spec.chunk,
+        "data": {one.point.label: fingerprint(one.problem) for one in ready},
+        "git": git_state(),
+        "started": now(),
+        "finished": None,
+        "runs": [environment()],
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and devices of this process."""
+    versions = {"python": platform.python_version()}
+    return {
+        "started": now(),
+        "versions": versions | {name: version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "device": ", ".join(sorted({str(d.device_kind) for d in jax.devices()})),
+        "num_devices": jax.device_count(),
+        "num_cores": os.cpu_count(),
+    }
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package, None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def fingerprint(problem: Problem) -> str:
+    """SHA-256 of the data, so that a file that changed in between is noticed."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(problem):
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working folder and whether it has changes; None outside git."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Replace the manifest as a whole: a reader sees the old one or the new one."""
+    path = directory / FILE
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a sweep's folder.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        SweepError: If there is none, or it is of another kind.
+    """
+    path = directory / FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        known = manifest["schema_version"]
+    except FileNotFoundError as error:
+        raise SweepError(
+            f"The folder must hold a sweep, but {directory} has no {FILE}; start one "
+            f"with `plateaux sweep run SPEC.toml --out {directory}`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SweepError(
+            f"The file {path} must be the manifest of a sweep, but cannot be read as "
+            "one."
+        ) from error
+    if known != SCHEMA_VERSION:
+        raise SweepError(
+            f"The store must have schema version {SCHEMA_VERSION}, but {directory} has "
+            f"{known}; read it with the version of plateaux that wrote it."
+        )
+    return manifest
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,101 @@
+"""Reading a sweep: its dataset, specification and manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import SweepError
+from .grid import Point, grid
+from .manifest import read_manifest
+from .spec import SweepSpec
+from .store import ZARR, import_zarr, survey
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A stored sweep, finished or not.
+
+    Attributes:
+        directory: Its folder.
+        spec: What it was asked to do.
+        manifest: Versions, device, git state, times.
+        dataset: Its results, loaded when they are used; an `xarray.Dataset`.
+    """
+
+    directory: Path
+    spec: SweepSpec
+    manifest: Mapping[str, Any]
+    dataset: Any
+
+    @property
+    def done(self) -> np.ndarray:
+        """Which lanes are stored, shape (point, lane)."""
+        return self.dataset["done"].values
+
+    @property
+    def points(self) -> list[Point]:
+        """The points of the grid."""
+        return grid(self.spec)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all lanes are stored."""
+        return bool(np.all(self.done))
+
+
+def open_sweep(directory: Any, *, verify: bool = True) -> Sweep:
+    """Open the folder of a sweep for reading.
+
+    Args:
+        directory: The folder that `sweep` or `plateaux sweep run` wrote.
+        verify: Whether to compare the checksums of all stored chunks first, which
+            reads every file once.
+
+    Returns:
+        The sweep; lanes that are not done hold fill values (NaN, −1, False).
+
+    Raises:
+        SweepError: If the folder holds no sweep, or a stored file is damaged.
+        ImportError: If zarr or xarray is not installed.
+    """
+    import_zarr()
+    directory = Path(directory)
+    manifest = read_manifest(directory)
+    spec = stored_spec(directory, manifest)
+    try:
+        dataset = as_dataset(directory / ZARR)
+    except (OSError, KeyError, ValueError) as error:
+        raise SweepError(
+            f"The folder {directory / ZARR} must hold the arrays of the sweep, but is "
+            f"incomplete; `plateaux sweep resume {directory}` lays out what is missing."
+        ) from error
+    damaged = survey(spec, directory)[1] if verify else []
+    if damaged:
+        point, chunk = damaged[0]
+        raise SweepError(
+            f"Every stored file must be whole, but {len(damaged)} of the done chunks "
+            f"of {directory} are damaged (first: point {point}, chunk {chunk}); "
+            f"`plateaux sweep resume {directory}` computes them again and keeps the "
+            "others."
+        )
+    return Sweep(directory, spec, manifest, dataset)
+
+
+def stored_spec(directory: Path, manifest: Mapping[str, Any]) -> SweepSpec:
+    """The specification in a manifest."""
+    try:
+        return SweepSpec.from_dict(manifest["spec"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise SweepError(
+            f"The manifest of {directory} must hold a specification, but: {error}"
+        ) from error
+
+
+def as_dataset(place: Any) -> Any:
+    """The arrays of a Zarr store as an `xarray.Dataset`, loaded when they are used."""
+    import xarray
+
+    return xarray.open_zarr(place, consolidated=False, chunks=None)

@@ -1,0 +1,233 @@
+"""The store of a sweep: a Zarr group, written one chunk of lanes at a time.
+
+Every file is written beside its place and then moved there, and the mark `done` of a
+chunk is written after all its arrays: a process that is killed leaves a chunk that
+is done or one that is not, never a broken one. Every file carries a checksum.
+"""
+
+import contextlib
+import errno
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import SweepError
+from .layout import Variable, chunk_shape, coordinates, dimensions, variables
+from .spec import SweepSpec
+
+ZARR = "store.zarr"
+
+
+def import_zarr() -> Any:
+    """The zarr module; a refusal that says how to install it if it is missing."""
+    try:
+        if importlib.util.find_spec("xarray") is None:  # needed later, slow to load
+            raise ImportError("xarray is not installed")
+        import zarr
+    except ImportError as error:
+        raise ImportError(
+            "Sweeps need zarr and xarray, which are not installed; run "
+            "`pip install 'plateaux[sweep]'`."
+        ) from error
+    return zarr
+
+
+@contextlib.contextmanager
+def one_sentence(directory: Path | None) -> Iterator[None]:
+    """Turn an error of the file system into a refusal that says what is safe."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = (
+            f"The disk must have room for the sweep, but the one of {directory} is full"
+            if full
+            else f"The folder {directory} must be writable, but is not "
+            f"({error.strerror or error})"
+        )
+        raise SweepError(
+            f"{what}; chunks stored so far are safe, and `plateaux sweep resume "
+            f"{directory}` goes on from them."
+        ) from error
+
+
+class Store:
+    """The arrays of a sweep, in a folder or in memory.
+
+    Attributes:
+        spec: The specification.
+        directory: The sweep's folder, or None in memory.
+        group: The Zarr group.
+        arrays: Its arrays by name.
+    """
+
+    def __init__(self, spec: SweepSpec, directory: Path | None, time_units: list[str]):
+        """Open the store for writing; whatever of it is missing is laid out."""
+        zarr = import_zarr()
+        self.spec, self.directory = spec, directory
+        place = zarr.storage.MemoryStore() if directory is None else directory / ZARR
+        # Written fill values tell a chunk that is done from one whose file is lost.
+        always = zarr.config.set({"array.write_empty_chunks": True})
+        with one_sentence(directory), always:
+            self.group = zarr.open_group(place, mode="a")
+            self._remove_partial_files()
+            self._lay_out(time_units)
+            self.arrays = {name: self.group[name] for name in variables(spec)}
+
+    def write(self, point: int, chunk: int, values: dict[str, np.ndarray]) -> None:
+        """Store a chunk of lanes, its mark last.
+
+        Args:
+            point: Grid point.
+            chunk: Chunk of lanes.
+            values: Values by variable with a leading lane axis, without padding.
+
+        Raises:
+            SweepError: If the disk is full or cannot be written.
+        """
+        lanes = lanes_of(self.spec, chunk)
+        with one_sentence(self.directory):
+            for name, value in values.items():
+                array = self.arrays[name]
+                if name == "times":  # the same for every lane
+                    array[point] = _padded(value[0], array.shape[-1])
+                elif "time" in array.metadata.dimension_names:
+                    array[point, lanes] = _padded(value, array.shape[-1])
+                else:
+                    array[point, lanes] = value
+            self.arrays["done"][point, lanes] = True
+
+    def reset(self, point: int, chunk: int) -> None:
+        """Take back a chunk: its mark first, then its files."""
+        assert self.directory is not None, "memory is never damaged"
+        with one_sentence(self.directory):
+            for name in ("done", *self.arrays):
+                file = chunk_file(self.directory, self.spec, name, point, chunk)
+                file.unlink(missing_ok=True)
+
+    def _remove_partial_files(self) -> None:
+        if self.directory is not None:
+            for file in (self.directory / ZARR).rglob("*.partial"):
+                file.unlink(missing_ok=True)
+
+    def _lay_out(self, time_units: list[str]) -> None:
+        sizes = dimensions(self.spec)
+        for name, variable in variables(self.spec).items():
+            if name not in self.group:
+                _create(self.group, self.spec, sizes, name, variable)
+        columns = coordinates(self.spec, time_units)
+        for name, values in columns.items():
+            if name not in self.group or not _holds(self.group[name], values):
+                _coordinate(self.group, name, values)
+        self.group.attrs.update(
+            {
+                "coordinates": " ".join([*columns, "times"]),
+                "title": self.spec.name,
+                "spec_hash": self.spec.hash,
+            }
+        )
+
+
+def lanes_of(spec: SweepSpec, chunk: int) -> slice:
+    """The lanes of a chunk that are stored."""
+    return slice(chunk * spec.chunk, min((chunk + 1) * spec.chunk, spec.sweep.lanes))
+
+
+def chunk_file(
+    directory: Path, spec: SweepSpec, name: str, point: int, chunk: int
+) -> Path:
+    """The file of one variable that belongs to a chunk of lanes."""
+    return _file(directory, name, variables(spec)[name], point, chunk)
+
+
+def _file(directory: Path, name: str, variable: Variable, point: int, chunk: int):
+    places = {"point": point, "lane": chunk}
+    parts = [str(places.get(dim, 0)) for dim in variable.dims]
+    return directory.joinpath(ZARR, name, "c", *parts)
+
+
+def survey(
+    spec: SweepSpec, directory: Path
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Which chunks of a folder are done, and which of them are damaged.
+
+    Every file of a done chunk is read once and its checksum compared.
+
+    Args:
+        spec: The specification.
+        directory: The sweep's folder.
+
+    Returns:
+        Marks (point, chunk), and pairs (point, chunk) that are marked but have a file
+        that is missing or not whole.
+    """
+    done = np.zeros((dimensions(spec)["point"], spec.num_chunks), bool)
+    damaged, layout = [], variables(spec)
+    for mark in directory.joinpath(ZARR, "done", "c").glob("*/*"):
+        if not mark.name.isdigit():  # a file that was being written
+            continue
+        point, chunk = int(mark.parent.name), int(mark.name)
+        names = layout.items()
+        files = (_file(directory, name, v, point, chunk) for name, v in names)
+        if all(map(_whole, files)):
+            done[point, chunk] = True
+        else:
+            damaged.append((point, chunk))
+    return done, sorted(damaged)
+
+
+def _whole(file: Path) -> bool:
+    """Whether the file is there and ends with the CRC-32C of what comes before."""
+    import google_crc32c
+
+    try:
+        raw = file.read_bytes()
+    except OSError:
+        return False
+    return len(raw) > 4 and google_crc32c.value(raw[:-4]) == int.from_bytes(
+        raw[-4:], "little"
+    )
+
+
+def _padded(values: np.ndarray, size: int) -> np.ndarray:
+    """The values with their last axis filled up with NaN."""
+    filled = np.full((*values.shape[:-1], size), np.nan, values.dtype)
+    filled[..., : values.shape[-1]] = values
+    return filled
+
+
+def _create(group, spec: SweepSpec, sizes, name: str, variable: Variable) -> None:
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    group.create_array(
+        name,
+        shape=tuple(sizes[dim] for dim in variable.dims),
+        chunks=chunk_shape(spec, variable),
+        dtype=variable.dtype,
+        fill_value=variable.fill,
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+        dimension_names=variable.dims,
+        attributes=dict(variable.attrs),
+    )
+
+
+def _coordinate(group: Any, name: str, values: np.ndarray) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype="str" if values.dtype == object else values.dtype,
+        dimension_names=("point",),
+        overwrite=True,
+    )
+    array[:] = values
+
+
+def _holds(array: Any, values: np.ndarray) -> bool:
+    """Whether the array has these values (it may have been cut off before them)."""
+    try:
+        return [str(v) for v in array[:]] == [str(v) for v in values]
+    except (ValueError, RuntimeError, OSError):
+        return False

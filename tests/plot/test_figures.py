@@ -1,0 +1,134 @@
+"""What holds for every figure function."""
+
+import inspect
+import sys
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from plateaux import plot
+from plateaux.statistics import kaplan_meier, quantile_band
+
+TIMES = np.array([0.0, 0.3, 2.0, 30.0])
+X = np.linspace(-1, 1, 7)
+BAND = quantile_band(np.array([[4.0, 3.0, 2.0, 1.0], [4.0, 2.0, 1.0, 0.5]]), [0.5])
+
+FIGURES = {
+    plot.loss_curve: (TIMES, jnp.array([4.0, 3.0, 2.0, 1.0])),
+    plot.ensemble_band: (TIMES, BAND, [0.5]),
+    plot.survival_curves: ({"one": kaplan_meier([1.0, 2.0], [False, True])},),
+    plot.kinks: (TIMES, np.ones((4, 3)) * TIMES[:, None], X),
+    plot.activation_raster: (TIMES, np.arange(12).reshape(4, 3)),
+    plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
+}
+every_figure = pytest.mark.parametrize(
+    ("figure", "arguments"), FIGURES.items(), ids=[f.__name__ for f in FIGURES]
+)
+
+
+def test_every_public_figure_is_tested():
+    public = {value for value in vars(plot).values() if inspect.isfunction(value)}
+    assert public == set(FIGURES)
+
+
+@every_figure
+def test_draws_into_the_given_axes_and_returns_them(figure, arguments, ax):
+    assert figure(*arguments, ax=ax) is ax
+    assert ax.has_data()
+    assert len(plt.get_fignums()) == 1
+
+
+@every_figure
+def test_makes_axes_when_it_gets_none(figure, arguments, ax):
+    made = figure(*arguments)
+    assert made is not ax
+    assert not ax.has_data()
+    assert len(plt.get_fignums()) == 2
+
+
+@every_figure
+def test_settings_of_matplotlib_are_untouched(figure, arguments, ax):
+    before = dict(matplotlib.rcParams)
+    figure(*arguments, ax=ax)
+    ax.figure.canvas.draw()
+    assert dict(matplotlib.rcParams) == before
+
+
+@every_figure
+def test_signature_and_documentation_are_kept(figure, arguments):
+    parameters = inspect.signature(figure).parameters
+    assert list(parameters)[-1] == "ax"
+    assert parameters["ax"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert "kwargs" not in parameters
+    assert figure.__doc__.startswith("Draw")
+
+
+@every_figure
+def test_the_unit_of_time_is_said(figure, arguments, ax):
+    figure(*arguments, time_unit="flow time of L", ax=ax)
+    labels = {axes.get_xlabel() for axes in ax.figure.axes}
+    labels |= {axes.get_ylabel() for axes in ax.figure.axes}
+    assert "flow time of L" in labels
+
+
+@every_figure
+def test_given_arrays_are_not_changed(figure, arguments, ax):
+    before = [np.array(a, copy=True) for a in arguments if isinstance(a, np.ndarray)]
+    figure(*arguments, ax=ax)
+    after = [a for a in arguments if isinstance(a, np.ndarray)]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'plateaux\[plot\]'"):
+        plot.loss_curve(TIMES, TIMES)
+
+
+TABLE = SimpleNamespace(start=[0.0], end=[1.0, 2.0], censored=[True])
+
+
+@pytest.mark.parametrize(
+    ("draw", "match"),
+    [
+        (lambda: plot.loss_curve([], []), r"`times` must have shape \(t,\)"),
+        (lambda: plot.loss_curve(TIMES, TIMES[1:]), r"`losses` .* 4, .*shape \(3,\)"),
+        (
+            lambda: plot.loss_curve(TIMES, TIMES, plateaus=TABLE),
+            r"`plateaus` must hold columns .* \(1,\), \(2,\)",
+        ),
+        (
+            lambda: plot.ensemble_band(TIMES[1:], BAND, [0.5]),
+            r"`band.estimate` must have one entry a time, 3, along axis 1",
+        ),
+        (
+            lambda: plot.ensemble_band(TIMES, BAND, [0.5, 0.9]),
+            r"`probabilities` .* quantile, 1, each different, but is \[0.5, 0.9\]",
+        ),
+        (lambda: plot.survival_curves({}), "`curves` must hold at least one curve"),
+        (
+            lambda: plot.kinks(TIMES, np.ones((3, 2)), X),
+            r"`breakpoints` must have one entry a time, 4, .* \(3, 2\)",
+        ),
+        (
+            lambda: plot.kinks(TIMES, np.ones((4, 2)), np.ones((3, 2))),
+            r"univariate, of shape \(K,\) or \(K, 1\) .* \(3, 2\)",
+        ),
+        (
+            lambda: plot.activation_raster(TIMES[:1], np.ones((1, 2), int)),
+            r"`activity` must have shape \(t, rows\) with at least two times",
+        ),
+        (
+            lambda: plot.function_snapshots(X, np.ones((4, 3)), TIMES),
+            r"`outputs` must have shape \(t, 7\) .* \(4, 3\)",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(draw, match, ax):
+    with pytest.raises(ValueError, match=match):
+        draw()

@@ -1,0 +1,117 @@
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import xarray  # noqa: E402
+
+NUM_TIMES, NUM_ROWS = 12, 4
+
+
+def fabricate(labels=("scale=1", "scale=2"), lanes=20, seed=0):
+    """A dataset as a sweep stores it: random, every lane done, two lanes diverged.
+
+    Unused rows of a table, and the times that a shorter run lacks, hold the fill
+    values of the store.
+    """
+    rng = np.random.default_rng(seed)
+    points = len(labels)
+    shape = (points, lanes)
+    times = np.tile(np.r_[0.0, np.geomspace(0.1, 100.0, NUM_TIMES - 1)], (points, 1))
+    loss = np.exp(-np.cumsum(rng.random((*shape, NUM_TIMES)), axis=-1))
+    loss[:, :2, 6:] = np.inf
+    outcome = np.zeros(shape, np.int8)
+    outcome[:, :2] = 1
+    times[-1, 9:], loss[-1, :, 9:] = np.nan, np.nan
+    columns = {
+        "times": (("point", "time"), times),
+        "loss": (("point", "lane", "time"), loss),
+        "outcome": (("point", "lane"), outcome),
+        "dead_neurons": (("point", "lane"), rng.integers(0, 6, shape, np.int32)),
+        "done": (("point", "lane"), np.ones(shape, bool)),
+    }
+    for by in ("slope", "pattern"):
+        count = rng.integers(0, NUM_ROWS + 1, shape, np.int32)
+        used = np.arange(NUM_ROWS) < count[..., None]
+        edges = np.cumsum(rng.random((*shape, NUM_ROWS + 1)), axis=-1)
+        edges[:, ::2] -= edges[:, ::2, :1]  # every other lane begins with a plateau
+        start, end = (
+            np.where(used, e, np.inf) for e in (edges[..., :-1], edges[..., 1:])
+        )
+        dwell = np.where(used, np.diff(edges, axis=-1), 0.0)
+        last = np.arange(NUM_ROWS) == count[..., None] - 1
+        table = {"start": start, "end": end, "dwell": dwell, "censored": used & last}
+        numbers = {
+            "count": count,
+            "raw_count": 10 * count,
+            "overflow": np.zeros(shape, bool),
+        }
+        for name, array in table.items():
+            columns[f"{by}_{name}"] = (("point", "lane", "plateau"), array)
+        for name, array in numbers.items():
+            columns[f"{by}_{name}"] = (("point", "lane"), array)
+    coords = {
+        "label": ("point", np.array(labels, object)),
+        "time_unit": ("point", np.array(["flow time of L"] * points, object)),
+    }
+    dataset = xarray.Dataset(columns, coords)
+    dataset["outcome"].attrs = {
+        "flag_values": [0, 1],
+        "flag_meanings": "completed diverged",
+    }
+    return dataset
+
+
+def settings(points=2, **plateaus):
+    """Every grid point's tables, as a sweep gives them."""
+    return [
+        {
+            "problem": {"name": "sine"},
+            "network": {"kind": "two_layer", "width": 5},
+            "method": {"optimizer": "sgd", "step_size": 0.1, "chatter_window": 77},
+            "recording": {"num_times": NUM_TIMES, "max_events": 33},
+            "plateaus": {"by": ("slope", "pattern"), "max_plateaus": NUM_ROWS}
+            | plateaus,
+        }
+        for _ in range(points)
+    ]
+
+
+MANIFEST = {
+    "spec_hash": "abc123",
+    "precision": "float64",
+    "git": None,
+    "runs": [{"device": "cpu", "versions": {"python": "3.11.7", "plateaux": "9.8.7"}}],
+    "data": {"scale=1": "feed"},
+}
+
+
+def arguments(dataset=None, **changes):
+    """What `render` takes."""
+    dataset = fabricate() if dataset is None else dataset
+    given = {
+        "dataset": dataset,
+        "settings": settings(dataset.sizes["point"]),
+        "spec": {"name": "two scales", "method": {"step_size": [0.1, 0.2]}},
+        "toml": 'name = "two scales"\n',
+        "manifest": MANIFEST,
+        "directory": "runs/two scales",
+    }
+    return given | changes
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Stand-ins for the pictures, which take most of the time."""
+    from plateaux.report import figures
+
+    drawn = []
+
+    def stand_in(*args):
+        drawn.append(args)
+        return b"picture"
+
+    monkeypatch.setattr(figures, "overview", stand_in)
+    monkeypatch.setattr(figures, "comparison", stand_in)
+    return drawn
