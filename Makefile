@@ -1,0 +1,58 @@
+# On a fresh machine with Python 3.11 or later, `make demo` and `make test` do all the
+# set-up. Another interpreter: make demo PYTHON=python3.13; another place: VENV=...
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Two test workers, each with one XLA thread (NPROC is the variable XLA reads) and one
+# BLAS thread: a process a core is faster than XLA's own threads on small arrays.
+WORKERS ?= 2
+ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.NOTPARALLEL:
+.PHONY: demo test test-all lint format types docs bench clean
+
+demo: $(VENV)/.installed-all  ## run the main job and write its report
+	$(BIN)/plateaux sweep run experiments/quick.toml --out runs/quick
+	$(BIN)/plateaux report runs/quick
+	@echo "Open the report: $(CURDIR)/runs/quick/report.html"
+
+test: $(VENV)/.installed-all-test  ## the fast tests and every example of the docs
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-all: $(VENV)/.installed-all-test  ## the slow tests as well
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "" $(ARGS)
+
+lint: $(VENV)/.installed-all-lint  ## style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(VENV)/.installed-all-lint  ## put the style right
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(VENV)/.installed-all-lint  ## static types
+	$(BIN)/pyright plateaux
+
+docs: $(VENV)/.installed-all-docs  ## the documentation, warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
+
+bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left out
+	$(BIN)/python benchmarks/descent.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/first_result.py
+
+clean:
+	rm -rf $(VENV) docs/_build dist runs/quick
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("plateaux needs Python 3.11 or later, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# .installed-all-test = the extras `all` and `test`; made again when pyproject.toml changes
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	@echo "Installing .[$(subst -,$(comma),$*)] into $(VENV): a minute or two the first time"
+	@$(BIN)/python -m pip install --quiet --editable '.[$(subst -,$(comma),$*)]'
+	@touch $@
+
+comma := ,
