@@ -20,7 +20,7 @@ class Run:
     """Run a sweep, or go on with it where it was stopped."""
 
     spec: Path
-    """The specification, a TOML file."""
+    """The specification, a TOML file; "quick" is an example that comes along."""
     out: Path | None = None
     """The folder of the results; runs/NAME of the specification by default."""
     dry_run: bool = False

@@ -12,6 +12,7 @@ not a string of plateaus; the raw number is reported beside it.
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -101,10 +102,13 @@ def plateaus(
             f"Argument `min_ratio` must be at least 1, but is {min_ratio}."
         )
     if by == "slope":
-        return _by_slope(trajectory, max_plateaus or 32, threshold, min_ratio)
+        dtype = trajectory.losses.dtype
+        numbers = (jnp.asarray(v, dtype) for v in (threshold, min_ratio))
+        return _by_slope(trajectory, max_plateaus or 32, *numbers)
     return _by_pattern(trajectory, max_plateaus)
 
 
+@eqx.filter_jit
 def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
     times, losses, last = _finite_part(run)
     log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
@@ -119,14 +123,16 @@ def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
     starts = flat & ~jnp.concatenate([none, flat[:-1]])
     ends = flat & ~jnp.concatenate([flat[1:], none])
     raw = jnp.sum(starts, dtype=jnp.int32)
-    first = jnp.nonzero(starts, size=flat.size, fill_value=0)[0]
-    final = jnp.nonzero(ends, size=flat.size, fill_value=0)[0] + 1
-    start, end = times[first], times[final]
-    long = (jnp.arange(flat.size, dtype=jnp.int32) < raw) & (end >= min_ratio * start)
-    rows = _Rows(start, end, censored=final == last.astype(final.dtype))
+    # Every flat interval ends at the next index that is an end, itself included.
+    index = jnp.arange(flat.size, dtype=jnp.int32)
+    final = jax.lax.cummin(jnp.where(ends, index, flat.size - 1), reverse=True) + 1
+    start, end = times[:-1], times[final]
+    long = starts & (end >= min_ratio * start)
+    rows = _Rows(start, end, censored=final == last)
     return _table(rows, long, size, losses, run, raw, jnp.zeros((), bool))
 
 
+@eqx.filter_jit
 def _by_pattern(run: Trajectory, size: int | None) -> Plateaus:
     events = run.events
     if events is None:

@@ -60,14 +60,14 @@ def variables(spec: SweepSpec) -> dict[str, Variable]:
     """The arrays that chunks of lanes are written to, by name."""
     floats, nan = spec.precision, float("nan")
     of_lanes = {
+        "loss": Variable(
+            (*LANE, "time"), floats, nan, {"long_name": "loss", "units": "1"}
+        ),
         "times": Variable(
             ("point", "time"),
             floats,
             nan,
             {"long_name": "saved times", "units": "1", "comment": "see time_unit"},
-        ),
-        "loss": Variable(
-            (*LANE, "time"), floats, nan, {"long_name": "loss", "units": "1"}
         ),
         "outcome": Variable(LANE, "int8", -1, _outcome_attrs()),
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import SweepError
 from .grid import Point, grid
+from .layout import variables
 from .manifest import read_manifest
 from .spec import SweepSpec
 from .store import ZARR, import_zarr, survey
@@ -66,7 +67,7 @@ def open_sweep(directory: Any, *, verify: bool = True) -> Sweep:
     manifest = read_manifest(directory)
     spec = stored_spec(directory, manifest)
     try:
-        dataset = as_dataset(directory / ZARR)
+        dataset = as_dataset(directory / ZARR, spec)
     except (OSError, KeyError, ValueError) as error:
         raise SweepError(
             f"The folder {directory / ZARR} must hold the arrays of the sweep, but is "
@@ -94,8 +95,9 @@ def stored_spec(directory: Path, manifest: Mapping[str, Any]) -> SweepSpec:
         ) from error
 
 
-def as_dataset(place: Any) -> Any:
+def as_dataset(place: Any, spec: SweepSpec) -> Any:
     """The arrays of a Zarr store as an `xarray.Dataset`, loaded when they are used."""
     import xarray
 
-    return xarray.open_zarr(place, consolidated=False, chunks=None)
+    dataset = xarray.open_zarr(place, consolidated=False, chunks=None)
+    return dataset[list(variables(spec))]

@@ -86,7 +86,7 @@ def sweep(
     if out is None:
         store = Store(spec, None, units)
         _fill(store, ready, progress, workers)
-        return as_dataset(store.group.store).load()
+        return as_dataset(store.group.store, spec).load()
     directory = Path(out)
     with one_sentence(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def sweep(
         if manifest["finished"] is None:
             with one_sentence(directory):
                 write_manifest(directory, manifest | {"finished": now()})
-    return as_dataset(directory / ZARR)
+    return as_dataset(directory / ZARR, spec)
 
 
 def as_spec(spec: Any) -> SweepSpec:
@@ -171,11 +171,10 @@ def _fill(
 ) -> None:
     """Train and store every chunk that is not done."""
     spec = store.spec
-    done = np.zeros((len(ready), spec.num_chunks), bool)
-    if store.directory is not None:
-        done, damaged = survey(spec, store.directory)
-        for point, chunk in damaged:
-            store.reset(point, chunk)
+    if store.directory is None:
+        done = np.zeros((len(ready), spec.num_chunks), bool)
+    else:
+        done, _ = survey(spec, store.directory)  # damaged chunks are not done
     tasks = [(point, chunk) for point, chunk in np.argwhere(~done).tolist()]
     tally = Tally(spec, done)
     with meter(tally, progress) as show:

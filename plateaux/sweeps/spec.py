@@ -239,6 +239,7 @@ TABLES: dict[str, type[tables.Table]] = {
     "sweep": LanesTable,
 }
 HEAD = ("name", "precision")
+QUICK = Path(__file__).parent / "quick.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,7 +361,8 @@ def read_spec(path: Any) -> SweepSpec:
     """The specification in a TOML file.
 
     Args:
-        path: The file.
+        path: The file; where there is none, "quick" means the example that comes
+            with the package, the same as experiments/quick.toml.
 
     Returns:
         The specification.
@@ -369,9 +371,14 @@ def read_spec(path: Any) -> SweepSpec:
         ValueError: If the file cannot be read or is no specification; the message
             begins with the path.
         TypeError: If a value has the wrong type.
+
+    Example:
+        >>> read_spec("quick").initialiser.name
+        ('he', 'xavier', 'pytorch', 'balanced')
     """
+    built_in = str(path) == "quick" and not Path(path).exists()
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = (QUICK if built_in else Path(path)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(

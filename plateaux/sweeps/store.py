@@ -100,14 +100,6 @@ class Store:
                     array[point, lanes] = value
             self.arrays["done"][point, lanes] = True
 
-    def reset(self, point: int, chunk: int) -> None:
-        """Take back a chunk: its mark first, then its files."""
-        assert self.directory is not None, "memory is never damaged"
-        with one_sentence(self.directory):
-            for name in ("done", *self.arrays):
-                file = chunk_file(self.directory, self.spec, name, point, chunk)
-                file.unlink(missing_ok=True)
-
     def _remove_partial_files(self) -> None:
         if self.directory is not None:
             for file in (self.directory / ZARR).rglob("*.partial"):

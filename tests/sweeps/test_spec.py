@@ -1,11 +1,13 @@
 import dataclasses
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from plateaux.sweeps import SweepSpec, read_spec
-from plateaux.sweeps.spec import TABLES
+from plateaux.sweeps.lanes import prepare
+from plateaux.sweeps.spec import QUICK, TABLES
 from plateaux.sweeps.toml import dumps
 
 from .conftest import TINY, tiny
@@ -194,6 +196,23 @@ def test_missing_key():
 def test_a_table_must_be_a_table():
     with pytest.raises(TypeError, match=r"`problem` must be a table \[problem\]"):
         SweepSpec.from_dict(TINY | {"problem": "sine"})
+
+
+def test_the_example_is_that_of_the_experiments(tmp_path, monkeypatch):
+    file = Path(__file__).parents[2] / "experiments" / "quick.toml"
+    assert QUICK.read_bytes() == file.read_bytes()
+    assert read_spec("quick") == read_spec(file)
+    monkeypatch.chdir(tmp_path)
+    Path("quick").write_text(RICH)  # the user's own file goes first
+    assert read_spec("quick").name == "rich"
+
+
+def test_the_example_is_what_is_promised():
+    spec = read_spec("quick")
+    assert spec.problem.name == ("sine", "diabetes")
+    assert len(spec.initialiser.name) == 4
+    assert spec.sweep.lanes == 256
+    assert len(prepare(spec)) == 8
 
 
 def test_files(tmp_path):

@@ -36,6 +36,7 @@ def test_folder_and_memory_hold_the_same(stored, results):
 
 
 def test_layout(results):
+    assert list(results.sizes) == ["point", "lane", "time", "plateau"]
     assert dict(results.sizes) == {"point": 2, "lane": 5, "time": 6, "plateau": 10}
     for by in ("slope", "pattern"):
         for name in COLUMNS:
