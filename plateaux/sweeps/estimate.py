@@ -4,9 +4,9 @@ import dataclasses
 import time
 from dataclasses import dataclass
 
-from .lanes import Ready, prepare
+from .lanes import Ready, prepare, train
 from .layout import num_bytes
-from .programs import PROGRAMS, draw_chunk
+from .programs import PROGRAMS, draw_chunk, train_lanes
 from .run import default_workers
 from .spec import SweepSpec
 
@@ -56,14 +56,15 @@ def estimate(spec: SweepSpec) -> Estimate:
     seconds, compiling = 0.0, 0.0
     for one in ready:
         short = _short(one)
-        networks = draw_chunk(spec, short, 0)
         begun = time.perf_counter()
-        program = PROGRAMS.get(short.problem, networks, short.step_size, short.plan)
+        networks = draw_chunk(spec, short, 0)
+        arguments = (short.problem, networks, short.step_size, short.plan)
+        program = PROGRAMS.get(train, *arguments)
         compiling += time.perf_counter() - begun
         if id(program) not in probed:
-            PROGRAMS.run(short, networks)
+            train_lanes(short, networks)
             begun = time.perf_counter()
-            PROGRAMS.run(short, networks)
+            train_lanes(short, networks)
             probed[id(program)] = time.perf_counter() - begun
         scale = one.plan.num_steps / short.plan.num_steps
         seconds += probed[id(program)] * scale * spec.num_chunks

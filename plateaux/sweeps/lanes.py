@@ -175,7 +175,7 @@ _DRAWERS: dict[str, Callable] = {}
 
 
 def _drawer(settings, in_dim: int, out_dim: int | None, dtype: str) -> Callable:
-    """The compiled function from lane numbers to networks, one for equal settings."""
+    """The function from lane numbers to networks, the same one for equal settings."""
     used = {header: dict(settings[header]) for header in ("network", "initialiser")}
     seed = settings["sweep"]["seed"]
     name = json.dumps([used, seed, in_dim, out_dim, dtype])
@@ -185,7 +185,7 @@ def _drawer(settings, in_dim: int, out_dim: int | None, dtype: str) -> Callable:
             jax.random.fold_in(key, lane), used, in_dim, out_dim, dtype
         )
         # One lane after another: what it draws is free of its company, to the bit.
-        _DRAWERS[name] = eqx.filter_jit(lambda lanes: jax.lax.map(one, lanes))
+        _DRAWERS[name] = lambda lanes: jax.lax.map(one, lanes)
     return _DRAWERS[name]
 
 
@@ -221,14 +221,15 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
         networks = ready.draw(lanes)
         check_match(ready.problem, jax.tree.map(lambda leaf: leaf[0], networks))
         if training:
-            train(ready.problem, networks, ready.step_size, ready.plan)
+            runs = train(ready.problem, networks, ready.step_size, ready.plan)
+            summarise(ready.problem, runs, ready.plan)
 
     lanes = jax.ShapeDtypeStruct((chunk,), jnp.int32)
     eqx.filter_eval_shape(draw_and_train, lanes)
 
 
-def train(problem: Problem, networks: Any, step_size: Array, plan: Plan):
-    """Train a chunk and boil it down: the function that is compiled.
+def train(problem: Problem, networks: Any, step_size: Array, plan: Plan) -> Trajectory:
+    """Train a chunk: the function that takes the time.
 
     Args:
         problem: Data and loss.
@@ -237,30 +238,33 @@ def train(problem: Problem, networks: Any, step_size: Array, plan: Plan):
         plan: Everything static.
 
     Returns:
-        Arrays with a leading lane axis, by name, and the trajectories' networks by
-        saved time if the plan keeps them, else None.
+        Trajectories with a leading lane axis.
     """
     options = dict(plan.options)
     optimizer = make_optimizer(
         plan.optimizer, options.pop("step_size", step_size), options
     )
-    record = {"network": lambda problem, network: network}
-
-    def one_lane(network):
-        run = descend(
-            problem,
-            network,
-            optimizer,
-            num_steps=plan.num_steps,
-            save=log_spaced(plan.num_times),
-            record=record if plan.keep_networks else None,
-            watch=True if "pattern" in plan.by else None,
-            chatter_window=plan.chatter_window,
-            max_events=plan.max_events,
-        )
-        return summary(problem, run, plan), run if plan.keep_networks else None
-
+    one_lane = lambda network: descend(
+        problem,
+        network,
+        optimizer,
+        num_steps=plan.num_steps,
+        save=log_spaced(plan.num_times),
+        record={"network": _itself} if plan.keep_networks else None,
+        watch=True if "pattern" in plan.by else None,
+        chatter_window=plan.chatter_window,
+        max_events=plan.max_events,
+    )
     return eqx.filter_vmap(one_lane)(networks)
+
+
+def _itself(problem: Problem, network: Network) -> Network:
+    return network
+
+
+def summarise(problem: Problem, runs: Trajectory, plan: Plan) -> dict[str, Array]:
+    """Boil trajectories with a leading lane axis down to what is stored."""
+    return eqx.filter_vmap(lambda run: summary(problem, run, plan))(runs)
 
 
 def summary(problem: Problem, run: Trajectory, plan: Plan) -> dict[str, Array]:

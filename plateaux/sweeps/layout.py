@@ -98,6 +98,11 @@ def coordinates(spec: SweepSpec, time_units: list[str]) -> dict[str, np.ndarray]
     return columns
 
 
+def names(spec: SweepSpec) -> list[str]:
+    """Names of all arrays of the store, coordinates first."""
+    return [*coordinates(spec, []), *variables(spec)]
+
+
 def column(values: list[Any]) -> np.ndarray:
     """Values of one leaf as an array; where it means nothing, NaN or the empty word."""
     known = [value for value in values if value is not None]

@@ -1,8 +1,9 @@
-"""Compiled training programs, one for all chunks and points of the same shapes."""
+"""Compiled programs, one for all chunks and points of the same shapes."""
 
 import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import equinox as eqx
@@ -10,47 +11,75 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .lanes import Ready, lane_numbers, train
+from .lanes import Ready, lane_numbers, summarise, train
 from .spec import SweepSpec
+
+# What runs for a moment only is not worth the compiler's efforts.
+QUICK: Any = {"xla_backend_optimization_level": 0}
 
 
 class Programs:
-    """Compiles each training program once, whichever thread asks first.
+    """Compiles each program once, whichever thread asks first.
 
     Attributes:
-        compiled: Programs by what they were compiled for.
+        compiled: Programs, done or in work, by function, shapes and static parts.
     """
 
     def __init__(self):
-        self.compiled: dict[Any, Callable] = {}
+        self.compiled: dict[Any, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, *arguments: Any) -> Callable:
-        """The program for arguments of these shapes and static parts."""
-        key = _signature(arguments)
-        with self._lock:
-            if key not in self.compiled:
-                program = eqx.filter_jit(train).lower(*arguments).compile()
-                self.compiled[key] = program
-            return self.compiled[key]
+    def get(self, function: Callable, *arguments: Any, quick: bool = False) -> Callable:
+        """The program of a function for arguments of these shapes; may be abstract.
 
-    def run(self, ready: Ready, networks: Any) -> Any:
-        """Train these networks on a point's problem and wait for the result."""
-        arguments = (ready.problem, networks, ready.step_size, ready.plan)
-        return jax.block_until_ready(self.get(*arguments)(*arguments))
+        Args:
+            function: What to compile.
+            *arguments: Its arguments, or `jax.ShapeDtypeStruct` for arrays.
+            quick: Whether to compile in little time rather than for speed.
+
+        Returns:
+            The program, a function of the same arguments.
+        """
+        key = (function, *_signature(arguments))
+        with self._lock:
+            mine = key not in self.compiled
+            future = self.compiled.setdefault(key, Future())
+        if mine:
+            try:
+                future.set_result(_compiled(function, arguments, quick))
+            except BaseException as error:
+                with self._lock:
+                    del self.compiled[key]
+                future.set_exception(error)
+        return future.result()
+
+    def run(self, function: Callable, *arguments: Any, quick: bool = False) -> Any:
+        """The function's result on these arguments, computed by its program."""
+        program = self.get(function, *arguments, quick=quick)
+        return jax.block_until_ready(program(*arguments))
 
 
 # Like the cache of jax.jit: a second sweep of the same shapes compiles nothing.
 PROGRAMS = Programs()
 
 
-_DRAWING = threading.Lock()
-
-
 def draw_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> Any:
     """The networks of a chunk, those of a padded tail included."""
-    with _DRAWING:  # quick once it is compiled, and two threads would compile twice
-        return ready.draw(jnp.asarray(lane_numbers(spec, chunk), jnp.int32))
+    lanes = jnp.asarray(lane_numbers(spec, chunk), jnp.int32)
+    return PROGRAMS.run(ready.draw, lanes, quick=True)
+
+
+def train_lanes(ready: Ready, networks: Any) -> Any:
+    """Train these networks on a point's problem; trajectories with a lane axis."""
+    return PROGRAMS.run(train, ready.problem, networks, ready.step_size, ready.plan)
+
+
+def train_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> dict[str, np.ndarray]:
+    """Draw, train, boil down: a chunk's arrays by name, without the padded tail."""
+    runs = train_lanes(ready, draw_chunk(spec, ready, chunk))
+    results = PROGRAMS.run(summarise, ready.problem, runs, ready.plan, quick=True)
+    left = spec.sweep.lanes - chunk * spec.chunk
+    return {name: np.asarray(array)[:left] for name, array in results.items()}
 
 
 def warm_up(spec: SweepSpec, ready: Ready) -> None:
@@ -58,26 +87,39 @@ def warm_up(spec: SweepSpec, ready: Ready) -> None:
     lanes = jax.ShapeDtypeStruct((spec.chunk,), jnp.int32)
     networks = eqx.filter_eval_shape(ready.draw, lanes)
     arguments = (ready.problem, networks, ready.step_size, ready.plan)
-    for job in (lambda: PROGRAMS.get(*arguments), lambda: draw_chunk(spec, ready, 0)):
-        threading.Thread(target=_quietly, args=(job,)).start()
+
+    def boil_down() -> None:
+        runs = eqx.filter_eval_shape(train, *arguments)
+        PROGRAMS.get(summarise, ready.problem, runs, ready.plan, quick=True)
+
+    _in_thread(lambda: PROGRAMS.get(train, *arguments))
+    _in_thread(lambda: PROGRAMS.get(ready.draw, lanes, quick=True))
+    _in_thread(boil_down)
 
 
-def _quietly(job: Callable[[], Any]) -> None:
-    """Do the job; if it fails, it fails again where its result is needed."""
-    with contextlib.suppress(Exception):
-        job()
+def _in_thread(job: Callable[[], Any]) -> None:
+    """Do the job beside this thread; if it fails, it fails again where it is needed."""
+
+    def quietly() -> None:
+        with contextlib.suppress(Exception):
+            job()
+
+    threading.Thread(target=quietly).start()
 
 
-def train_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> dict[str, np.ndarray]:
-    """Draw and train a chunk; its arrays by name, with the padded tail cut off."""
-    results, _ = PROGRAMS.run(ready, draw_chunk(spec, ready, chunk))
-    left = spec.sweep.lanes - chunk * spec.chunk
-    return {name: np.asarray(array)[:left] for name, array in results.items()}
+def _compiled(function: Callable, arguments: Any, quick: bool) -> Callable:
+    arrays, static = eqx.partition(arguments, _shaped)
+    jitted = jax.jit(lambda arrays: function(*eqx.combine(arrays, static)))
+    program = jitted.lower(arrays).compile(compiler_options=QUICK if quick else None)
+    return lambda *arguments: program(eqx.filter(arguments, eqx.is_array))
 
 
-def _signature(arguments: Any) -> Any:
-    shaped = lambda leaf: eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)
-    arrays, static = eqx.partition(arguments, shaped)
+def _signature(arguments: Any) -> tuple[Any, ...]:
+    arrays, static = eqx.partition(arguments, _shaped)
     leaves, structure = jax.tree.flatten(arrays)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
     return shapes, structure, tuple(jax.tree.leaves(static))
+
+
+def _shaped(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)

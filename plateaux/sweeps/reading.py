@@ -1,5 +1,6 @@
 """Reading a sweep: its dataset, specification and manifest."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from .errors import SweepError
 from .grid import Point, grid
-from .layout import variables
+from .layout import names, variables
 from .manifest import read_manifest
 from .spec import SweepSpec
 from .store import ZARR, import_zarr, survey
@@ -66,13 +67,13 @@ def open_sweep(directory: Any, *, verify: bool = True) -> Sweep:
     directory = Path(directory)
     manifest = read_manifest(directory)
     spec = stored_spec(directory, manifest)
-    try:
-        dataset = as_dataset(directory / ZARR, spec)
-    except (OSError, KeyError, ValueError) as error:
+    missing = [name for name in names(spec) if not _laid_out(directory, name)]
+    if missing:
         raise SweepError(
-            f"The folder {directory / ZARR} must hold the arrays of the sweep, but is "
-            f"incomplete; `plateaux sweep resume {directory}` lays out what is missing."
-        ) from error
+            f"The folder {directory / ZARR} must hold all arrays of the sweep, but "
+            f"{missing[0]} is missing; `plateaux sweep resume {directory}` lays it out."
+        )
+    dataset = as_dataset(directory / ZARR, spec)
     damaged = survey(spec, directory)[1] if verify else []
     if damaged:
         point, chunk = damaged[0]
@@ -83,6 +84,10 @@ def open_sweep(directory: Any, *, verify: bool = True) -> Sweep:
             "others."
         )
     return Sweep(directory, spec, manifest, dataset)
+
+
+def _laid_out(directory: Path, name: str) -> bool:
+    return directory.joinpath(ZARR, name, "zarr.json").is_file()
 
 
 def stored_spec(directory: Path, manifest: Mapping[str, Any]) -> SweepSpec:
@@ -99,5 +104,9 @@ def as_dataset(place: Any, spec: SweepSpec) -> Any:
     """The arrays of a Zarr store as an `xarray.Dataset`, loaded when they are used."""
     import xarray
 
-    dataset = xarray.open_zarr(place, consolidated=False, chunks=None)
-    return dataset[list(variables(spec))]
+    with warnings.catch_warnings():
+        # What a killed process was writing when it was killed.
+        warnings.filterwarnings("ignore", r"Object at \S*partial is not recognized")
+        dataset = xarray.open_zarr(place, consolidated=False, chunks=None)
+    coordinates = [name for name in names(spec) if name not in variables(spec)]
+    return dataset.set_coords([*coordinates, "times"])[list(variables(spec))]

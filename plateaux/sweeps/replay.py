@@ -14,7 +14,7 @@ from .errors import SweepError
 from .grid import find_point
 from .lanes import prepare
 from .manifest import read_manifest
-from .programs import PROGRAMS, draw_chunk
+from .programs import draw_chunk, train_lanes
 from .reading import stored_spec
 from .run import check_fits
 from .spec import SweepSpec
@@ -69,7 +69,7 @@ def replay(source: Any, point: Any, lane: int) -> Trajectory:
         ready[0], plan=dataclasses.replace(ready[0].plan, keep_networks=True)
     )
     chunk, place = divmod(lane, spec.chunk)
-    _, runs = PROGRAMS.run(one, draw_chunk(spec, one, chunk))
+    runs = train_lanes(one, draw_chunk(spec, one, chunk))
     arrays, static = eqx.partition(runs, eqx.is_array)
     return eqx.combine(jax.tree.map(lambda leaf: leaf[place], arrays), static)
 

@@ -146,6 +146,7 @@ def test_bad_options_are_refused(call, error, message):
 
 @pytest.mark.parametrize("target", BUNDLED)
 def test_missing_scikit_learn_names_the_extra(target, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"need scikit-learn.*plateaux\[data\]"):
         target()

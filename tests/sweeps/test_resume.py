@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from plateaux.sweeps import open_sweep, status, sweep
+from plateaux.sweeps import SweepError, open_sweep, status, sweep
 
 from .conftest import tiny
 
@@ -55,7 +55,10 @@ def check_killed(spec, results, directory, writes):
     stored = 0
     for write in writes:
         assert kill_at(spec, directory, write)
-        if (directory / "store.zarr" / "done" / "zarr.json").exists():
+        if not directory.joinpath("store.zarr", "done", "zarr.json").exists():
+            with pytest.raises(SweepError, match="is missing; `plateaux sweep resume"):
+                status(directory)
+        elif directory.joinpath("store.zarr", "done", "c").exists():
             now = status(directory)
             assert now.chunks_damaged == 0
             assert now.chunks_done >= stored

@@ -210,7 +210,7 @@ def test_foreign_folders_are_refused(spec, copied, tmp_path):
     shutil.rmtree(copied / "store.zarr")
     sweep(spec, copied)
     shutil.rmtree(copied / "store.zarr")
-    with pytest.raises(SweepError, match=r"is incomplete; `plateaux sweep resume"):
+    with pytest.raises(SweepError, match=r"label is missing; `plateaux sweep resume"):
         open_sweep(copied)
 
 
