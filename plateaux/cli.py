@@ -262,8 +262,8 @@ def _status_text(found: Any) -> str:
         [
             f"sweep     {found.name} in {found.directory} ({found.spec_hash[:12]})",
             f"stored    {found.stored} of {found.lanes} lanes, {share}{damaged}",
-            f"lanes     {found.finished} finished, {found.censored} of them or of the "
-            f"failed with a plateau still running, {found.failed} failed",
+            f"lanes     {found.finished} finished, {found.failed} failed; "
+            f"{found.censored} with a plateau still running at the end",
             f"started   {found.started}",
             f"complete  {ended}",
         ]
