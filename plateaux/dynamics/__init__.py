@@ -2,6 +2,10 @@
 
 from .descent import descend as descend
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
+from .hessian import (
+    hessian as hessian,
+    hessian_vector_product as hessian_vector_product,
+)
 from .optimizer import (
     GradientDescent as GradientDescent,
     gradient_descent as gradient_descent,

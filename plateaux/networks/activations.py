@@ -1,9 +1,10 @@
-r"""Activation functions: value, derivative, and the convention at a kink.
+r"""Activation functions: value, two derivatives, and the convention at a kink.
 
 Every activation is a frozen, hashable dataclass with no arrays, so two of the same
 name and parameters compile to the same program. At a kink the derivative is the one
 of the side that counts as *off*, the same convention as activation patterns: a pair
-is on if and only if its pre-activation is strictly positive.
+is on if and only if its pre-activation is strictly positive. The second derivative at
+a kink is 0, so that the Hessian of the loss there is the Hessian of the cell.
 
 | name | value | derivative | at the kink |
 |---|---|---|---|
@@ -28,7 +29,7 @@ from .. import _checks
 
 @dataclass(frozen=True)
 class Activation(abc.ABC):
-    """A scalar function with its derivative, applied entry by entry.
+    """A scalar function with two derivatives, applied entry by entry.
 
     Attributes:
         kinked: Whether value or derivative jumps at 0, so that training has patterns.
@@ -46,6 +47,10 @@ class Activation(abc.ABC):
     def derivative(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         """The derivative φ'(z), with the stated convention at a kink."""
 
+    @abc.abstractmethod
+    def second_derivative(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The second derivative φ''(z); 0 at a kink."""
+
 
 @dataclass(frozen=True)
 class ReLU(Activation):
@@ -60,6 +65,9 @@ class ReLU(Activation):
 
     def derivative(self, z):
         return (z > 0).astype(z.dtype)
+
+    def second_derivative(self, z):
+        return jnp.zeros_like(z)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,9 @@ class LeakyReLU(Activation):
     def derivative(self, z):
         return jnp.where(z > 0, jnp.ones_like(z), jnp.full_like(z, self.slope))
 
+    def second_derivative(self, z):
+        return jnp.zeros_like(z)
+
 
 @dataclass(frozen=True)
 class Tanh(Activation):
@@ -95,6 +106,10 @@ class Tanh(Activation):
     def derivative(self, z):
         return 1 - jnp.tanh(z) ** 2
 
+    def second_derivative(self, z):
+        value = jnp.tanh(z)
+        return -2 * value * (1 - value**2)
+
 
 @dataclass(frozen=True)
 class Softplus(Activation):
@@ -105,6 +120,9 @@ class Softplus(Activation):
 
     def derivative(self, z):
         return jax.nn.sigmoid(z)
+
+    def second_derivative(self, z):
+        return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
 
 @dataclass(frozen=True)
@@ -118,6 +136,9 @@ class GELU(Activation):
         density = jnp.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
         return jax.scipy.special.ndtr(z) + z * density
 
+    def second_derivative(self, z):
+        return (2 - z**2) * jnp.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
 
 @dataclass(frozen=True)
 class Erf(Activation):
@@ -129,6 +150,9 @@ class Erf(Activation):
     def derivative(self, z):
         return 2 / math.sqrt(math.pi) * jnp.exp(-(z**2))
 
+    def second_derivative(self, z):
+        return -2 * z * self.derivative(z)
+
 
 @dataclass(frozen=True)
 class Sin(Activation):
@@ -139,6 +163,9 @@ class Sin(Activation):
 
     def derivative(self, z):
         return jnp.cos(z)
+
+    def second_derivative(self, z):
+        return -jnp.sin(z)
 
 
 @dataclass(frozen=True)
@@ -177,6 +204,13 @@ class Elephant(Activation):
         slope = -self.d * u / (1 + u) ** 2 / nonzero
         return jnp.where(zero, jnp.zeros_like(z), slope)
 
+    def second_derivative(self, z):
+        zero, nonzero, near, u = self._parts(z)
+        # d[(d+1)t^d − (d−1)]: divided by t^d beyond a, so that it stays finite.
+        inner, outer = (self.d + 1) * u - (self.d - 1), (self.d + 1) - (self.d - 1) * u
+        bend = self.d * u / (1 + u) ** 3 * jnp.where(near, inner, outer)
+        return jnp.where(zero, jnp.zeros_like(z), bend / nonzero / nonzero)
+
     def _parts(self, z):
         # Double where: the branch not taken must have a finite derivative too.
         zero, one = z == 0, jnp.ones_like(z)
@@ -199,6 +233,9 @@ class Step(Activation):
     def derivative(self, z):
         return jnp.zeros_like(z)
 
+    def second_derivative(self, z):
+        return jnp.zeros_like(z)
+
 
 @dataclass(frozen=True)
 class Identity(Activation):
@@ -211,6 +248,9 @@ class Identity(Activation):
 
     def derivative(self, z):
         return jnp.ones_like(z)
+
+    def second_derivative(self, z):
+        return jnp.zeros_like(z)
 
 
 relu = ReLU()

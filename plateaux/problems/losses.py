@@ -1,4 +1,4 @@
-r"""Losses of one datum, ℓ(f, y), with their gradients in the output f.
+r"""Losses of one datum, ℓ(f, y), with gradient and curvature in the output f.
 
 A `Problem` adds them up: L = Σ_k q_k ℓ(f(x_k), y_k), with the sample weights q_k of
 its normalisation. Every loss is a frozen, hashable dataclass without arrays.
@@ -50,6 +50,12 @@ class Loss(abc.ABC):
     ) -> Float[Array, "*o"]:
         """∂ℓ/∂f for one datum."""
 
+    @abc.abstractmethod
+    def curvature(
+        self, output: Float[Array, "*o"], y: Float[Array, "*o"]
+    ) -> Float[Array, "..."]:
+        """∂²ℓ/∂f² for one datum: a number for a scalar output, else an o×o matrix."""
+
     def check_targets(self, y: Float[Array, "K ..."]) -> str | None:
         """What is wrong with these concrete targets, or None."""
         return None
@@ -67,6 +73,9 @@ class SquaredError(Loss):
     def gradient(self, output, y):
         return output - y
 
+    def curvature(self, output, y):
+        return _diagonal(jnp.ones_like(output))
+
 
 @dataclass(frozen=True)
 class Logistic(Loss):
@@ -79,6 +88,10 @@ class Logistic(Loss):
 
     def gradient(self, output, y):
         return -y * jax.nn.sigmoid(-y * output)
+
+    def curvature(self, output, y):
+        margin = y * output
+        return _diagonal(y**2 * jax.nn.sigmoid(margin) * jax.nn.sigmoid(-margin))
 
     def check_targets(self, y):
         """Labels must be −1 or +1."""
@@ -97,6 +110,9 @@ class Exponential(Loss):
     def gradient(self, output, y):
         return -y * jnp.exp(-y * output)
 
+    def curvature(self, output, y):
+        return _diagonal(y**2 * jnp.exp(-y * output))
+
     def check_targets(self, y):
         """Labels must be −1 or +1."""
         return _check_signs("exponential", y)
@@ -114,6 +130,10 @@ class CrossEntropy(Loss):
     def gradient(self, output, y):
         return jax.nn.softmax(output) * jnp.sum(y) - y
 
+    def curvature(self, output, y):
+        s = jax.nn.softmax(output)
+        return (jnp.diag(s) - s[:, None] * s[None, :]) * jnp.sum(y)
+
     def check_targets(self, y):
         """Every row must be a probability vector."""
         if y.ndim != 2:
@@ -128,6 +148,11 @@ class CrossEntropy(Loss):
             f"loss, but {len(rows)} of {len(y)} rows are not, the first in row "
             f"{rows[0] + 1}"
         )
+
+
+def _diagonal(entries: Array) -> Array:
+    """The curvature of a loss that is a sum over outputs."""
+    return entries if entries.ndim == 0 else jnp.diag(entries)
 
 
 def _check_signs(name: str, y: Array) -> str | None:

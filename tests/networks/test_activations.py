@@ -64,6 +64,14 @@ def test_derivative_is_that_of_autodiff(name):
 
 
 @each
+def test_second_derivative_is_that_of_autodiff(name):
+    phi = ACTIVATIONS[name]
+    second = phi.second_derivative(jnp.asarray(Z))
+    np.testing.assert_allclose(second, slopes(jax.grad(phi), Z), rtol=1e-12, atol=1e-14)
+    assert phi.second_derivative(jnp.ones(2, jnp.float32)).dtype == jnp.float32
+
+
+@each
 def test_derivative_is_that_of_central_differences_away_from_kinks(name):
     phi, h = ACTIVATIONS[name], 1e-6
     z = jnp.asarray(SMOOTH[np.abs(SMOOTH) > 10 * h])
@@ -100,7 +108,7 @@ def test_elephant_overflows_nowhere(dtype):
     phi = Elephant(a=0.5, d=8.0)
     tiny, huge = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
     z = jnp.array([-huge, -1e20, -tiny, 0.0, tiny, 1e20, huge], dtype)
-    for slope in (slopes(phi, z), phi.derivative(z)):
+    for slope in (slopes(phi, z), phi.derivative(z), phi.second_derivative(z)):
         assert slope.dtype == dtype
         np.testing.assert_allclose(slope, np.zeros(7), atol=1e-100)
     np.testing.assert_allclose(phi(z), [0, 0, 1, 1, 1, 0, 0], atol=1e-100)
@@ -117,6 +125,10 @@ def test_elephant_shape():
     h = 1e-5
     difference = (phi.derivative(1.0 + h * z[2:3]) - phi.derivative(z[2:3] - h)) / 2 / h
     np.testing.assert_allclose(curvature, [0.0, float(difference[0])], rtol=1e-8)
+    at = jnp.array([0.0, 1.0, 3.5])
+    np.testing.assert_allclose(
+        phi.second_derivative(at), slopes(jax.grad(phi), at), rtol=1e-12
+    )
 
 
 def test_leaky_slope():

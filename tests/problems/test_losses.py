@@ -32,7 +32,7 @@ def test_registry_lists_every_loss():
 
 
 @every_loss
-@pytest.mark.parametrize("method", ["__call__", "gradient"])
+@pytest.mark.parametrize("method", ["__call__", "gradient", "curvature"])
 def test_jit_equals_eager(name, method):
     function, example = getattr(LOSSES[name], method), EXAMPLES[name]
     np.testing.assert_allclose(
@@ -41,7 +41,7 @@ def test_jit_equals_eager(name, method):
 
 
 @every_loss
-@pytest.mark.parametrize("method", ["__call__", "gradient"])
+@pytest.mark.parametrize("method", ["__call__", "gradient", "curvature"])
 def test_vmap_equals_loop(name, method):
     function, (fs, ys) = getattr(LOSSES[name], method), batch(name)
     looped = jnp.stack([function(f, y) for f, y in zip(fs, ys, strict=True)])
@@ -53,6 +53,14 @@ def test_gradient_equals_autodiff(name):
     loss, (fs, ys) = LOSSES[name], batch(name)
     automatic = jax.vmap(jax.grad(loss))(fs, ys)
     np.testing.assert_allclose(jax.vmap(loss.gradient)(fs, ys), automatic, atol=1e-14)
+
+
+@every_loss
+def test_curvature_equals_autodiff(name):
+    loss, (fs, ys) = LOSSES[name], batch(name)
+    automatic = jax.vmap(jax.hessian(loss))(fs, ys)
+    assert automatic.shape == (*fs.shape, *fs.shape[1:])
+    np.testing.assert_allclose(jax.vmap(loss.curvature)(fs, ys), automatic, atol=1e-14)
 
 
 @every_loss
@@ -70,6 +78,7 @@ def test_dtype_is_kept(name, dtype):
     f, y = (array.astype(dtype) for array in EXAMPLES[name])
     assert LOSSES[name](f, y).dtype == dtype
     assert LOSSES[name].gradient(f, y).dtype == dtype
+    assert LOSSES[name].curvature(f, y).dtype == dtype
 
 
 @every_loss
