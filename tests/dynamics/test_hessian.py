@@ -17,7 +17,6 @@ from plateaux.dynamics.hessian import (
 from ..registry import ACTIVATIONS, NETWORKS
 from .test_gradient import problem
 
-
 hessian = eqx.filter_jit(_hessian)
 hessian_vector_product = eqx.filter_jit(_hessian_vector_product)
 
