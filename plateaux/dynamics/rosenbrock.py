@@ -163,9 +163,26 @@ def rosenbrock_step(
 
     Reference: Steinebach (2023), BIT Numer. Math. 63:27.
     """
-    identity = jnp.eye(y.shape[0], dtype=y.dtype)
+    return rosenbrock_stages(field, lu_solver(matrix, h), y, h)
+
+
+def lu_solver(matrix: Float[Array, "p p"], h: Any) -> Callable[[Vector], Vector]:
+    """The solver v ↦ (I − γhJ)⁻¹ v by one LU factorisation, γ = `GAMMA`.
+
+    Args:
+        matrix: The Jacobian J.
+        h: Step size.
+
+    Returns:
+        The solver.
+
+    Example:
+        >>> print(lu_solver(jnp.array([[-1 / GAMMA]]), 1.0)(jnp.array([3.0])))
+        [1.5]
+    """
+    identity = jnp.eye(matrix.shape[0], dtype=matrix.dtype)
     lu, _, order = jax.lax.linalg.lu(identity - GAMMA * h * matrix)
-    return rosenbrock_stages(field, lambda v: _lu_solve(lu, order, v), y, h)
+    return lambda v: _lu_solve(lu, order, v)
 
 
 def rosenbrock_stages(

@@ -1,0 +1,385 @@
+r"""Gradient flow θ̇ = −∇L(θ) of networks with smooth activations.
+
+Two methods share one adaptive loop: "stiff", the Rosenbrock method Rodas5P with the
+exact Hessian, whose cost does not grow with stiffness, and "explicit", Dormand–Prince
+5(4), for networks too large for a Hessian.
+
+The error of a step is measured neuron by neuron, against the neuron's own size: a
+network that starts at 1e-12 must grow by the right factor long before it is visible
+in the loss, or it leaves its plateau at a wrong time.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int
+
+from .. import _checks
+from ..networks.mlp import MLP
+from ..networks.network import Network
+from ..networks.two_layer import TwoLayer
+from ..problems.problem import Problem, check_match
+from .explicit import explicit_step
+from .gradient import evaluate
+from .hessian import hessian
+from .rosenbrock import GAMMA, lu_solver, rosenbrock_stages
+
+METHODS = ("auto", "explicit", "stiff")
+# Up to here a dense Hessian and its factors cost less than the steps they save.
+MOST_STIFF_PARAMETERS = 400
+# Saved times that one step can hold.
+WINDOW = 8
+SAFETY, SHRINK, GROW = 0.9, 0.2, 10.0
+# Exponents of the present and the previous error, for errors of order h⁵.
+PRESENT, PREVIOUS = -0.17, 0.04
+
+
+class SmoothFlow(eqx.Module):
+    """How a smooth network flowed.
+
+    Attributes:
+        networks: Networks at the saved times, leading axis t; the last network where
+            the run ended earlier.
+        network: The last finite network.
+        time: The time it belongs to.
+        num_steps: Steps taken.
+        num_rejected: Steps tried and rejected.
+        completed: Whether the run reached the last saved time.
+        out_of_steps: Whether it ended because `max_steps` were tried.
+        diverged: Whether it ended because the step size underflowed.
+        energy: ∫‖θ̇‖² dt, which for exact flow is L(0) − L(time).
+        local_error: Sum over all steps of the estimated relative error of the worst
+            neuron; what the flow makes of these errors is not in it.
+        method: "explicit" or "stiff".
+    """
+
+    networks: Network
+    network: Network
+    time: Float[Array, ""]
+    num_steps: Int[Array, ""]
+    num_rejected: Int[Array, ""]
+    completed: Bool[Array, ""]
+    out_of_steps: Bool[Array, ""]
+    diverged: Bool[Array, ""]
+    energy: Float[Array, ""]
+    local_error: Float[Array, ""]
+    method: str = eqx.field(static=True)
+
+
+def smooth_flow(
+    problem: Problem,
+    network: Network,
+    *,
+    times: Any,
+    rtol: Any,
+    atol: Any,
+    max_steps: Any,
+    method: str = "auto",
+) -> SmoothFlow:
+    r"""Gradient flow of a network with a smooth activation.
+
+    A step is accepted if for every neuron i, θ_i its incoming weights and bias (and
+    in `TwoLayer` its outer weight),
+
+        ‖error_i‖ ≤ rtol · max(‖θ_i‖, ‖θ_i⁺‖) + atol · ‖θ_i(0)‖,
+
+    so `atol` is relative to the neuron's initial size. The affine part of `TwoLayer`
+    and each output of an `MLP` count as one neuron more.
+
+    Forward-mode derivatives pass through; step sizes count as constants in them.
+
+    Args:
+        problem: Data and loss.
+        network: Where the flow starts; for many at once use `jax.vmap`.
+        times: Saved times, increasing from 0 to the horizon.
+        rtol: Relative tolerance of a step.
+        atol: Tolerance relative to the initial size of a neuron.
+        max_steps: Most steps to try.
+        method: "stiff", "explicit", or "auto": stiff for up to 400 parameters. A
+            large network whose flow is stiff runs out of steps.
+
+    Returns:
+        The flow.
+
+    Raises:
+        ValueError: If `times` do not increase from 0, or the method is unknown.
+
+    Example:
+        >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 1.5]))
+        >>> net = TwoLayer(w=[[0.1]], b=[0.0], c=[0.1], activation="tanh")
+        >>> times = jnp.array([0.0, 1.0, 1e3])
+        >>> run = smooth_flow(
+        ...     problem, net, times=times, rtol=1e-6, atol=0.0, max_steps=10_000
+        ... )
+        >>> bool(run.completed), run.networks.w.shape
+        (True, (3, 1, 1))
+    """
+    check_match(problem, network)
+    times = _check_times(times, problem.x.dtype)
+    if _checks.known("method", method, METHODS) == "auto":
+        size = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0].size
+        method = "stiff" if size <= MOST_STIFF_PARAMETERS else "explicit"
+    number = lambda value: jnp.asarray(value, times.dtype)
+    tolerance = _Tolerance(number(rtol), number(atol))
+    return _flow(problem, network, times, tolerance, jnp.asarray(max_steps), method)
+
+
+class _Tolerance(NamedTuple):
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+
+
+class _Attempt(NamedTuple):
+    """A step that was tried; `energy` is its share of ∫‖θ̇‖² dt."""
+
+    value: Float[Array, " p"]
+    error: Float[Array, " p"]
+    dense: Float[Array, "5 p"]
+    slope: Float[Array, " p"]
+    energy: Float[Array, ""]
+
+
+class _State(eqx.Module):
+    """What the next step needs.
+
+    Attributes:
+        t: Time.
+        y: θ.
+        slope: θ̇, for the explicit method only.
+        h: Step size to try.
+        previous: Error of the last accepted step, in units of the tolerance.
+        position: Place of the next time to save.
+        saved: θ at the saved times, and room for a window behind.
+        energy: ∫‖θ̇‖² dt.
+        local_error: Sum of errors, in units of the tolerance.
+        num_steps: Steps taken.
+        num_rejected: Steps rejected.
+        underflow: Whether the step size is too small to move the time.
+    """
+
+    t: Float[Array, ""]
+    y: Float[Array, " p"]
+    slope: Float[Array, " p"]
+    h: Float[Array, ""]
+    previous: Float[Array, ""]
+    position: Int[Array, ""]
+    saved: Float[Array, "slots p"]
+    energy: Float[Array, ""]
+    local_error: Float[Array, ""]
+    num_steps: Int[Array, ""]
+    num_rejected: Int[Array, ""]
+    underflow: Bool[Array, ""]
+
+
+def _check_times(times: Any, dtype: Any) -> Array:
+    times = _checks.finite("times", jnp.asarray(times, dtype))
+    if times.ndim != 1 or times.shape[0] < 2:
+        raise ValueError(
+            "Argument `times` must be one row of at least two times, but has shape "
+            f"{times.shape}."
+        )
+    if _checks.is_concrete(times) and not (
+        times[0] == 0 and bool(np.all(np.diff(np.asarray(times)) > 0))
+    ):
+        raise ValueError(
+            "Argument `times` must increase strictly from 0, but starts at "
+            f"{float(times[0])} and its smallest step is "
+            f"{float(np.min(np.diff(np.asarray(times))))}."
+        )
+    return times
+
+
+@eqx.filter_jit
+def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
+    params, static = eqx.partition(network, eqx.is_inexact_array)
+    start, unravel = ravel_pytree(params)
+    build = lambda y: eqx.combine(unravel(y), static)
+    field = lambda y: (
+        -ravel_pytree(
+            eqx.filter(evaluate(problem, build(y)).gradient, eqx.is_inexact_array)
+        )[0]
+    )
+    if method == "stiff":
+        attempt = lambda s, h: _stiff_attempt(field, problem, build, s.y, h)
+    else:
+        attempt = lambda s, h: _explicit_attempt(field, s.slope, s.y, h)
+    groups, num_groups = _groups(network)
+    norms = lambda v: jnp.sqrt(jax.ops.segment_sum(v**2, groups, num_groups))
+    floor = tolerance.atol * norms(start)
+
+    def error_norm(error, y, value):
+        scale = tolerance.rtol * jnp.maximum(norms(y), norms(value)) + floor
+        return jnp.max(_ratio(norms(error), scale))
+
+    padded = jnp.concatenate([times, jnp.full(WINDOW, jnp.inf, times.dtype)])
+    goes_on = lambda s: (
+        (s.t < times[-1]) & (s.num_steps + s.num_rejected < max_steps) & ~s.underflow
+    )
+    body = lambda s: _advance(attempt, error_norm, padded, times[-1], s)
+    state = jax.lax.while_loop(
+        goes_on, body, _initial_state(field, start, times, norms)
+    )
+    unsaved = jnp.arange(len(times), dtype=jnp.int32) >= state.position
+    saved = jnp.where(unsaved[:, None], state.y[None, :], state.saved[:-WINDOW])
+    return SmoothFlow(
+        networks=eqx.combine(jax.vmap(unravel)(saved), static),
+        network=build(state.y),
+        time=state.t,
+        num_steps=state.num_steps,
+        num_rejected=state.num_rejected,
+        completed=state.t >= times[-1],
+        out_of_steps=(state.t < times[-1]) & ~state.underflow,
+        diverged=(state.t < times[-1]) & state.underflow,
+        energy=state.energy,
+        local_error=state.local_error * tolerance.rtol,
+        method=method,
+    )
+
+
+def _initial_state(field, y, times, norms) -> _State:
+    zero, count = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32)
+    slope = field(y)
+    size, speed = norms(y), norms(slope)
+    moving = (size > 0) & (speed > 0)
+    ratio = jnp.where(moving, size, jnp.inf) / jnp.where(moving, speed, 1)
+    h = jnp.minimum(times[-1], jnp.min(ratio) / 100)
+    return _State(
+        t=zero,
+        y=y,
+        slope=slope,
+        h=jax.lax.stop_gradient(h),
+        previous=zero + 1,
+        position=count + 1,
+        saved=jnp.zeros((len(times) + WINDOW, len(y)), y.dtype).at[0].set(y),
+        energy=zero,
+        local_error=zero,
+        num_steps=count,
+        num_rejected=count,
+        underflow=~jnp.all(jnp.isfinite(slope)),
+    )
+
+
+def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
+    """Try one step; keep it if it is accurate enough."""
+    window = jax.lax.dynamic_slice(padded, (s.position,), (WINDOW,))
+    room = jnp.minimum(window[-1], end) - s.t
+    h = jnp.minimum(s.h, room)
+    t = jnp.where(h >= end - s.t, end, s.t + h)
+    step = attempt(s, h)
+    error = jax.lax.stop_gradient(error_norm(step.error, s.y, step.value))
+    finite = jnp.all(jnp.isfinite(step.value)) & jnp.all(jnp.isfinite(step.slope))
+    finite = finite & jnp.isfinite(error) & jnp.isfinite(step.energy)
+    accepted = finite & (error <= 1)
+
+    # --- save: rows behind the step are overwritten by the steps that reach them ---
+    tau = jnp.clip((window - s.t) / h, 0, 1)
+    powers = tau[:, None] ** jnp.arange(5)[None, :].astype(tau.dtype)
+    saved = jax.lax.dynamic_update_slice(
+        s.saved, powers @ step.dense, (s.position, jnp.zeros_like(s.position))
+    )
+    reached = jnp.sum(window <= t).astype(s.position.dtype)
+
+    new_h = jax.lax.stop_gradient(h) * _factor(error, s.previous, accepted, finite)
+    # A step cut short to meet a saved time says nothing against the longer one.
+    new_h = jnp.where(accepted & (h < s.h), jnp.maximum(new_h, s.h), new_h)
+    keep = lambda new, old: jnp.where(accepted, new, old)
+    eps = jnp.finfo(h.dtype).eps
+    return _State(
+        t=keep(t, s.t),
+        y=keep(step.value, s.y),
+        slope=keep(step.slope, s.slope),
+        h=new_h,
+        previous=keep(jnp.maximum(error, 1e-4), s.previous),
+        position=s.position + keep(reached, 0),
+        saved=saved,
+        energy=s.energy + keep(step.energy, 0),
+        local_error=s.local_error + keep(error, 0),
+        num_steps=s.num_steps + accepted.astype(jnp.int32),
+        num_rejected=s.num_rejected + (~accepted).astype(jnp.int32),
+        underflow=~accepted & (new_h <= 2 * eps * jnp.maximum(s.t, eps * end)),
+    )
+
+
+def _factor(error, previous, accepted, finite) -> Array:
+    """The proportional–integral controller of Gustafsson; 1/10 for a failed step."""
+    safe = jnp.where(finite, jnp.maximum(error, 1e-8), 1)
+    factor = SAFETY * safe**PRESENT * previous**PREVIOUS
+    factor = jnp.clip(factor, SHRINK, jnp.where(accepted, GROW, 1))
+    return jnp.where(finite, factor, 0.1)
+
+
+def _stiff_attempt(field, problem, build, y, h) -> _Attempt:
+    r"""Rodas5P for (θ, E), Ė = ‖∇L‖², whose Jacobian is block triangular."""
+    matrix = hessian(problem, build(y))
+    gradient = -field(y)
+    row = 2 * (gradient @ matrix)
+    inner = lu_solver(-matrix, h)
+
+    def solve(v):
+        solved = inner(v[:-1])
+        return jnp.append(solved, v[-1] + GAMMA * h * (row @ solved))
+
+    extended = lambda v: _with_energy(field(v[:-1]))
+    step = rosenbrock_stages(extended, solve, jnp.append(y, jnp.zeros_like(h)), h)
+    return _Attempt(
+        value=step.value[:-1],
+        error=step.error[:-1],
+        dense=step.dense[:, :-1],
+        slope=y,  # not used; any finite vector
+        energy=step.value[-1],
+    )
+
+
+def _explicit_attempt(field, slope, y, h) -> _Attempt:
+    extended = lambda v: _with_energy(field(v[:-1]))
+    start = jnp.append(y, jnp.zeros_like(h))
+    step = explicit_step(extended, _with_energy(slope), start, h)
+    return _Attempt(
+        value=step.value[:-1],
+        error=step.error[:-1],
+        dense=step.dense[:, :-1],
+        slope=step.slope[:-1],
+        energy=step.value[-1],
+    )
+
+
+def _with_energy(slope: Array) -> Array:
+    return jnp.append(slope, slope @ slope)
+
+
+def _ratio(error: Array, scale: Array) -> Array:
+    """error/scale, where a group without size and error counts as exact."""
+    exact = error == 0
+    return jnp.where(exact, 0, error / jnp.where(exact, 1, scale))
+
+
+def _groups(network: Network) -> tuple[np.ndarray, int]:
+    """For every flat parameter the neuron it belongs to, and how many there are."""
+    params = eqx.filter(network, eqx.is_inexact_array)
+    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
+    parts = [
+        np.broadcast_to(_rows(network, i, path, leaf.shape), leaf.shape).ravel()
+        for i, (path, leaf) in enumerate(leaves)
+    ]
+    _, groups = np.unique(np.concatenate(parts), return_inverse=True)
+    return groups, int(groups.max()) + 1
+
+
+def _rows(network: Network, index: int, path: Any, shape: tuple[int, ...]) -> Any:
+    """The neurons of one leaf, to be broadcast along its columns."""
+    name = path[0].name
+    column = lambda first: (
+        first + np.arange(shape[0]).reshape((-1, *[1] * len(shape[1:])))
+    )
+    if isinstance(network, TwoLayer):
+        return network.width if name == "p" else column(0)
+    if not isinstance(network, MLP):
+        return index
+    total = sum(network.widths)
+    if name in ("readout", "readout_bias"):
+        return total if network.out_dim is None else column(total)
+    return column(sum(network.widths[: path[1].idx]))
