@@ -1,0 +1,375 @@
+"""Gradient flow of smooth networks against SciPy, closed forms and contracts."""
+
+import functools as ft
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy.integrate import solve_ivp
+
+import plateaux as px
+from plateaux.dynamics import evaluate
+from plateaux.dynamics.smooth_flow import _groups, smooth_flow
+from plateaux.networks.activations import Activation
+
+methods = pytest.mark.parametrize("method", ["stiff", "explicit"])
+
+
+def parameters(network):
+    return ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0]
+
+
+def saved(flow):
+    return np.asarray(jax.vmap(parameters)(flow.networks))
+
+
+def flow_of(data, network, times, tol, method, **options):
+    options = {"atol": 0.0, "max_steps": 20_000, **options}
+    return smooth_flow(
+        data, network, times=jnp.asarray(times), rtol=tol, method=method, **options
+    )
+
+
+def exact(data, network, times, method="DOP853"):
+    """SciPy's solution at a tight tolerance."""
+    params, static = eqx.partition(network, eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(params)
+    look = lambda v: evaluate(data, eqx.combine(unravel(v), static)).gradient
+    field = jax.jit(lambda v: -parameters(look(v)))
+    jacobian = jax.jit(jax.jacobian(field))
+    run = solve_ivp(
+        lambda t, v: np.asarray(field(v)),
+        (0, times[-1]),
+        np.asarray(flat),
+        method=method,
+        t_eval=times,
+        rtol=1e-12,
+        atol=1e-15 if method == "DOP853" else 1e-13,
+        **({"jac": lambda t, v: np.asarray(jacobian(v))} if method == "Radau" else {}),
+    )
+    assert run.success
+    return run.y.T
+
+
+def difference(actual, expected):
+    """Largest error over the saved times, relative to the size of the parameters."""
+    size = np.linalg.norm(expected, axis=1)
+    return float(np.max(np.linalg.norm(actual - expected, axis=1) / size))
+
+
+# --- problems ---
+
+X = np.linspace(-1, 1, 16)[:, None]
+TIMES = np.array([0.0, 0.1, 0.4, 1.0, 2.5, 6.0])
+
+
+@ft.cache
+def case(name):
+    key = jax.random.key(3)
+    if name == "softplus":
+        x = jax.random.uniform(key, (24, 2), minval=-1, maxval=1)
+        y = jnp.sin(3 * x[:, 0]) * x[:, 1]
+        weights = jnp.linspace(0.5, 1.5, 24)
+        data = px.Problem(x, y, weights=weights, normalisation="sum")
+        options = {"width": 4, "in_dim": 2, "bias": "normal", "affine": True}
+        return data, px.networks.he(key, activation="softplus", **options)
+    data = px.Problem(X, np.sin(3 * X[:, 0]) + 0.3)
+    if name == "tanh":
+        return data, px.networks.he(
+            key, width=5, in_dim=1, bias="normal", activation="tanh"
+        )
+    return data, px.networks.mlp(
+        key,
+        widths=(4, 3, 3),
+        in_dim=1,
+        bias="normal",
+        activation="tanh",
+        readout_bias=True,
+    )
+
+
+@ft.cache
+def exact_case(name):
+    return exact(*case(name), TIMES)
+
+
+# --- against SciPy ---
+
+
+@methods
+@pytest.mark.parametrize("name", ["softplus", "tanh", "deep"])
+def test_error_is_proportional_to_the_tolerance(name, method):
+    data, network = case(name)
+    errors = []
+    for tol in (1e-4, 1e-7, 1e-10):
+        flow = flow_of(data, network, TIMES, tol, method)
+        assert bool(flow.completed)
+        errors.append(difference(saved(flow), exact_case(name)) / tol)
+        np.testing.assert_allclose(parameters(flow.network), saved(flow)[-1], 1e-12)
+    assert max(errors) < 10
+    assert max(errors) < 300 * min(errors)
+
+
+def test_stiff_problem():
+    """Steps do not feel the fast directions: λ t = 1e5, a few hundred steps."""
+    data, network = case("softplus")
+    times = np.array([0.0, 10.0, 1e3])
+    flow = flow_of(data, network, times, 1e-7, "stiff")
+    assert difference(saved(flow), exact(data, network, times, "Radau")) < 1e-5
+    assert int(flow.num_steps) < 500
+
+
+def test_long_horizons_cost_like_their_logarithm():
+    data, network = case("tanh")
+    ends = (1e3, 1e6)
+    flows = [flow_of(data, network, [0.0, t], 1e-5, "stiff") for t in ends]
+    short, long = (int(f.num_steps) + int(f.num_rejected) for f in flows)
+    assert all(bool(f.completed) for f in flows)
+    assert long < 3.5 * short
+    assert px.loss(data, flows[1].network) < px.loss(data, flows[0].network)
+
+
+@methods
+def test_energy_is_what_the_loss_lost(method):
+    data, network = case("tanh")
+    flow = flow_of(data, network, TIMES, 1e-8, method)
+    lost = px.loss(data, network) - px.loss(data, flow.network)
+    assert float(flow.energy) == pytest.approx(float(lost), rel=1e-7)
+    rough = flow_of(data, network, TIMES, 1e-4, method)
+    assert float(rough.local_error) > 100 * float(flow.local_error) > 0
+
+
+@methods
+def test_many_saved_times_in_one_step(method):
+    """More than a step can hold, at both ends of the run."""
+    data, network = case("tanh")
+    ends = np.linspace(0, 1e-3, 50), np.linspace(2, 2.001, 50)
+    times = np.concatenate(ends)
+    flow = flow_of(data, network, times, 1e-8, method)
+    assert difference(saved(flow), exact(data, network, times)) < 1e-7
+
+
+# --- small networks leave their plateau at the right time ---
+
+
+@methods
+@pytest.mark.parametrize("size", [1e-4, 1e-8, 1e-12])
+def test_linear_stage_of_every_neuron(size, method, key):
+    """a + ẑ·v grows by e^λt exactly, a − ẑ·v shrinks, the rest stands still.
+
+    Closed form in the limit of small networks (theory of the initial plateau); tanh
+    and the output change it by relative O(size at the end).
+    """
+    network = px.networks.he(
+        key, width=5, in_dim=1, bias="normal", scale=size, activation="tanh"
+    )
+    data = px.Problem(X, np.sin(2 * X[:, 0]) + 0.5)
+    drive = np.concatenate([X, np.ones_like(X)], axis=1).T @ np.asarray(data.y) / len(X)
+    rate = np.linalg.norm(drive)
+    end = np.log(1e-3 / size) / rate
+    last = flow_of(data, network, np.linspace(0, end, 6), 1e-6, method).network
+
+    def along(net):
+        v = np.concatenate([net.w, net.b[:, None]], axis=1)
+        return np.asarray(net.c) + v @ drive / rate
+
+    delay = np.log(along(last) / (along(network) * np.exp(rate * end))) / (rate * end)
+    assert np.max(np.abs(delay)) < 1e-3 / 10
+
+
+@methods
+def test_exit_time_of_a_tiny_network(method, key):
+    """The loss halves at the right time, to 0.1 %."""
+    network = px.networks.he(
+        key, width=5, in_dim=1, bias="normal", scale=1e-9, activation="tanh"
+    )
+    data = px.Problem(X, np.sin(2 * X[:, 0]) + 0.5)
+    times = np.linspace(0, 60, 601)
+    losses = lambda rows: jax.vmap(lambda net: px.loss(data, net))(rows)
+    half = lambda rows: times[np.argmax(losses(rows) < losses(rows)[0] / 2)]
+    loose = half(flow_of(data, network, times, 1e-5, method).networks)
+    tight = half(flow_of(data, network, times, 1e-10, method).networks)
+    assert 10 < tight < 50
+    assert abs(loose - tight) < 0.11  # the spacing of the saved times
+
+
+def test_absolute_tolerance_is_relative_to_the_initial_size(key):
+    draw = lambda size: px.networks.he(
+        key, width=5, in_dim=1, bias="normal", scale=size, activation="tanh"
+    )
+    data = px.Problem(X, X[:, 0])
+    steps = [
+        int(flow_of(data, draw(s), TIMES, 1e-9, "stiff", atol=a).num_steps)
+        for s, a in [(1e-6, 0.0), (1e-6, 1e-4), (1e-9, 1e-4)]
+    ]
+    assert steps[1] < steps[0] / 2
+    assert steps[2] == steps[1]
+
+
+# --- neurons ---
+
+
+def test_groups_of_parameters(key):
+    two = px.networks.he(key, width=2, in_dim=3, affine=True)
+    groups, num = _groups(two)
+    np.testing.assert_array_equal(groups, [0] * 3 + [1] * 3 + [0, 1, 0, 1] + [2] * 4)
+    assert num == 3
+    deep = px.networks.mlp(key, widths=(2, 3), in_dim=1, out_dim=2, readout_bias=True)
+    groups, num = _groups(deep)
+    weights = [0, 1] + [2, 2, 3, 3, 4, 4]
+    readout = [5] * 3 + [6] * 3
+    np.testing.assert_array_equal(groups, [*weights, 0, 1, 2, 3, 4, *readout, 5, 6])
+    assert num == 7
+    scalar = px.networks.mlp(key, widths=(2,), in_dim=1, readout_bias=True)
+    np.testing.assert_array_equal(_groups(scalar)[0], [0, 1, 0, 1, 2, 2, 2])
+
+
+@methods
+def test_a_dead_neuron_does_no_harm(method):
+    data, network = case("tanh")
+    kill = lambda leaf: leaf.at[1].set(0.0)
+    flow = flow_of(data, jax.tree.map(kill, network), TIMES, 1e-6, method)
+    assert bool(flow.completed)
+    assert float(flow.network.c[1]) == 0.0
+
+
+# --- how a run ends ---
+
+
+@methods
+def test_out_of_steps(method):
+    data, network = case("softplus")
+    flow = flow_of(data, network, 20 * TIMES, 1e-8, method, max_steps=20)
+    assert (bool(flow.completed), bool(flow.out_of_steps)) == (False, True)
+    assert not bool(flow.diverged)
+    assert int(flow.num_steps) + int(flow.num_rejected) == 20
+    assert 0 < float(flow.time) < 120
+    np.testing.assert_array_equal(saved(flow)[-1], parameters(flow.network))
+
+
+@dataclass(frozen=True)
+class Wall(Activation):
+    """The identity up to 1/2, not a number beyond."""
+
+    def __call__(self, z):
+        return jnp.where(z < 0.5, z, jnp.nan)
+
+    def derivative(self, z):
+        return jnp.where(z < 0.5, jnp.ones_like(z), jnp.nan)
+
+    def second_derivative(self, z):
+        return jnp.where(z < 0.5, jnp.zeros_like(z), jnp.nan)
+
+
+@methods
+def test_what_is_not_finite_is_never_stored(method):
+    data = px.Problem(jnp.array([[1.0]]), jnp.array([4.0]))
+    network = px.TwoLayer([[0.3]], [0.1], [1.0], activation=Wall())
+    flow = flow_of(data, network, [0.0, 0.01, 1.0, 5.0], 1e-6, method)
+    assert (bool(flow.diverged), bool(flow.completed)) == (True, False)
+    assert not bool(flow.out_of_steps)
+    assert bool(jnp.all(jnp.isfinite(saved(flow))))
+    wall = float(flow.network.w[0, 0] + flow.network.b[0])
+    assert 0.5 - 1e-6 < wall < 0.5
+    np.testing.assert_array_equal(saved(flow)[-2], parameters(flow.network))
+
+
+@methods
+def test_start_that_is_not_finite(method):
+    data, network = case("tanh")
+    network = eqx.tree_at(lambda n: n.w, network, network.w.at[2].set(jnp.nan))
+    flow = flow_of(data, network, TIMES, 1e-6, method)
+    assert bool(flow.diverged)
+    assert int(flow.num_steps) == 0
+
+
+# --- transformations ---
+
+
+@methods
+def test_batch_equals_loop(method, key):
+    data, _ = case("tanh")
+    draw = lambda k: px.networks.he(
+        k, width=3, in_dim=1, bias="normal", activation="softplus"
+    )
+    networks = jax.vmap(draw)(jax.random.split(key, 2))
+    run = lambda net: flow_of(data, net, TIMES, 1e-6, method)
+    batch = jax.vmap(run)(networks)
+    for i in range(2):
+        one = run(jax.tree.map(lambda leaf, i=i: leaf[i], networks))
+        assert int(one.num_steps) == int(batch.num_steps[i])
+        lane = jax.tree.map(lambda leaf, i=i: leaf[i], batch.networks)
+        # A batch rounds differently; the flow contracts or at worst doubles that.
+        np.testing.assert_allclose(
+            jax.vmap(parameters)(lane), saved(one), rtol=1e-9, atol=1e-11
+        )
+
+
+@methods
+def test_forward_derivatives(method):
+    data, network = case("tanh")
+    flat, unravel = ravel_pytree(network)
+    direction = jnp.cos(jnp.arange(flat.size, dtype=flat.dtype))
+
+    def run(e, t):
+        times = jnp.stack([jnp.zeros_like(t), t / 2, t])
+        start = unravel(flat + e * direction)
+        flow = flow_of(data, start, times, 1e-9, method)
+        return jax.vmap(parameters)(flow.networks)[1:]
+
+    derivative = jax.jit(lambda e, t, de, dt: jax.jvp(run, (e, t), (de, dt)))
+    zero, one, t, h = (jnp.array(v) for v in (0.0, 1.0, 2.0, 1e-4))
+    value, tangent = derivative(zero, t, one, zero)
+    ends = [derivative(e, t, zero, zero)[0] for e in (-h, h)]
+    # Differences err by h² and by the flow's own error over h, 1e-9/1e-4.
+    np.testing.assert_allclose(tangent, (ends[1] - ends[0]) / (2 * h), atol=2e-5)
+    _, tangent = derivative(zero, t, zero, one)
+    speeds = [-parameters(evaluate(data, unravel(v)).gradient) for v in value]
+    np.testing.assert_allclose(tangent[1], speeds[1], atol=1e-6)
+    np.testing.assert_allclose(tangent[0], speeds[0] / 2, atol=1e-4)
+
+
+# --- the door ---
+
+
+def test_auto_is_stiff_where_a_hessian_is_affordable(key):
+    data = px.Problem(X, X[:, 0])
+    for width, method in [(100, "stiff"), (200, "explicit")]:
+        network = px.networks.he(key, width=width, in_dim=1, activation="tanh")
+        run = lambda net: flow_of(data, net, [0.0, 1.0], 1e-3, "auto")
+        assert eqx.filter_eval_shape(run, network).method == method
+
+
+@methods
+def test_single_precision(method):
+    single = lambda tree: jax.tree.map(lambda a: a.astype(jnp.float32), tree)
+    data, network = map(single, case("tanh"))
+    flow = flow_of(data, network, TIMES, 1e-4, method)
+    assert bool(flow.completed)
+    assert saved(flow).dtype == jnp.float32
+    assert difference(saved(flow), exact_case("tanh")) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([0.0], "at least two times"),
+        ([0.1, 1.0], "increase strictly from 0, but starts at 0.1"),
+        ([0.0, 1.0, 1.0], "its smallest step is 0.0"),
+        ([0.0, np.nan], "`times` must be finite"),
+    ],
+)
+def test_refused_times(times, message):
+    data, network = case("tanh")
+    with pytest.raises(ValueError, match=message):
+        flow_of(data, network, times, 1e-6, "stiff")
+
+
+def test_refused_method():
+    data, network = case("tanh")
+    with pytest.raises(ValueError, match="did you mean 'stiff'"):
+        flow_of(data, network, TIMES, 1e-6, "stif")
