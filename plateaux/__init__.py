@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         at as at,
         descend as descend,
         every as every,
+        flow as flow,
         gradient_descent as gradient_descent,
         log_spaced as log_spaced,
     )
@@ -45,6 +46,7 @@ _CONTENTS = {
         "at",
         "descend",
         "every",
+        "flow",
         "gradient_descent",
         "log_spaced",
     ),

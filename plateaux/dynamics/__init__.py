@@ -1,6 +1,7 @@
 """Dynamics: ways of training, all with one record of what happened."""
 
 from .descent import descend as descend
+from .flow import flow as flow
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
 from .hessian import (
     hessian as hessian,

@@ -4,7 +4,9 @@ import abc
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from .. import _checks
 
@@ -16,6 +18,10 @@ class Save(abc.ABC):
     @abc.abstractmethod
     def steps(self, num_steps: int, step_size: float | None) -> np.ndarray:
         """Increasing step numbers from 0 to `num_steps`, both included."""
+
+    @abc.abstractmethod
+    def flow_times(self, end: Any, dtype: Any) -> Array:
+        """Increasing flow times from 0 to `end`, both included."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,14 @@ class LogSpaced(Save):
         steps.append(num_steps)
         return np.array(steps)
 
+    def flow_times(self, end: Any, dtype: Any) -> Array:
+        """0, then geometric from 1/100 of the smaller of 1 and the end."""
+        end = jnp.asarray(end, dtype)
+        first = jnp.minimum(end, 1) / 100
+        share = jnp.linspace(0, 1, self.num - 1, dtype=dtype)
+        times = first * (end / first) ** share
+        return jnp.concatenate([jnp.zeros(1, dtype), times.at[-1].set(end)])
+
 
 @dataclass(frozen=True)
 class Every(Save):
@@ -50,6 +64,13 @@ class Every(Save):
     def steps(self, num_steps: int, step_size: float | None) -> np.ndarray:
         """0, k, 2k, …, and `num_steps`."""
         return np.union1d(np.arange(0, num_steps + 1, self.k), [num_steps])
+
+    def flow_times(self, end: Any, dtype: Any) -> Array:
+        """Refused: the steps of a flow are chosen as it goes."""
+        raise ValueError(
+            "Argument `save` must hold times for a flow, whose steps are chosen as it "
+            f"goes, but is {self!r}; use px.at(times) or px.log_spaced(num)."
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,20 @@ class At(Save):
                 f"but its last time is step {steps[-1]}; raise `num_steps`."
             )
         return np.union1d(steps, [0, num_steps])
+
+    def flow_times(self, end: Any, dtype: Any) -> Array:
+        """The times, the start and the end."""
+        if not _checks.is_concrete(end):
+            raise ValueError(
+                "Argument `t1` must not be traced if the saved times are given; save "
+                "with px.log_spaced."
+            )
+        if self.times[-1] > float(end):
+            raise ValueError(
+                f"Argument `times` must end by the end of the flow, {float(end)}, but "
+                f"its last time is {self.times[-1]}; raise `t1`."
+            )
+        return jnp.asarray(np.union1d(self.times, [0.0, float(end)]), dtype)
 
 
 def log_spaced(num: Any) -> LogSpaced:

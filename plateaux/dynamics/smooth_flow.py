@@ -47,6 +47,7 @@ class SmoothFlow(eqx.Module):
         network: The last finite network.
         time: The time it belongs to.
         num_steps: Steps taken.
+        steps: Steps taken up to each saved time.
         num_rejected: Steps tried and rejected.
         completed: Whether the run reached the last saved time.
         out_of_steps: Whether it ended because `max_steps` were tried.
@@ -61,6 +62,7 @@ class SmoothFlow(eqx.Module):
     network: Network
     time: Float[Array, ""]
     num_steps: Int[Array, ""]
+    steps: Int[Array, " t"]
     num_rejected: Int[Array, ""]
     completed: Bool[Array, ""]
     out_of_steps: Bool[Array, ""]
@@ -154,6 +156,7 @@ class _State(eqx.Module):
         previous: Error of the last accepted step, in units of the tolerance.
         position: Place of the next time to save.
         saved: θ at the saved times, and room for a window behind.
+        steps: Steps taken up to each of them.
         energy: ∫‖θ̇‖² dt.
         local_error: Sum of errors, in units of the tolerance.
         num_steps: Steps taken.
@@ -168,6 +171,7 @@ class _State(eqx.Module):
     previous: Float[Array, ""]
     position: Int[Array, ""]
     saved: Float[Array, "slots p"]
+    steps: Int[Array, " slots"]
     energy: Float[Array, ""]
     local_error: Float[Array, ""]
     num_steps: Int[Array, ""]
@@ -230,6 +234,7 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
         network=build(state.y),
         time=state.t,
         num_steps=state.num_steps,
+        steps=jnp.where(unsaved, state.num_steps, state.steps[:-WINDOW]),
         num_rejected=state.num_rejected,
         completed=state.t >= times[-1],
         out_of_steps=(state.t < times[-1]) & ~state.underflow,
@@ -255,6 +260,7 @@ def _initial_state(field, y, times, norms) -> _State:
         previous=zero + 1,
         position=count + 1,
         saved=jnp.zeros((len(times) + WINDOW, len(y)), y.dtype).at[0].set(y),
+        steps=jnp.zeros(len(times) + WINDOW, jnp.int32),
         energy=zero,
         local_error=zero,
         num_steps=count,
@@ -281,6 +287,8 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     saved = jax.lax.dynamic_update_slice(
         s.saved, powers @ step.dense, (s.position, jnp.zeros_like(s.position))
     )
+    now = jnp.full(WINDOW, s.num_steps + 1)
+    steps = jax.lax.dynamic_update_slice(s.steps, now, (s.position,))
     reached = jnp.sum(window <= t).astype(s.position.dtype)
 
     new_h = jax.lax.stop_gradient(h) * _factor(error, s.previous, accepted, finite)
@@ -296,6 +304,7 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
         previous=keep(jnp.maximum(error, 1e-4), s.previous),
         position=s.position + keep(reached, 0),
         saved=saved,
+        steps=steps,
         energy=s.energy + keep(step.energy, 0),
         local_error=s.local_error + keep(error, 0),
         num_steps=s.num_steps + accepted.astype(jnp.int32),

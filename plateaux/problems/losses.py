@@ -23,7 +23,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .. import _checks
 
@@ -56,6 +56,26 @@ class Loss(abc.ABC):
     ) -> Float[Array, "..."]:
         """∂²ℓ/∂f² for one datum: a number for a scalar output, else an o×o matrix."""
 
+    def gradient_series(
+        self,
+        output: Float[Array, "J K"],
+        gradient: Float[Array, "J K"],
+        y: Float[Array, " K"],
+        j: Int[Array, ""],
+    ) -> Float[Array, " K"]:
+        """Taylor coefficient j of r = ∂ℓ/∂f along a path of scalar outputs.
+
+        Args:
+            output: Coefficients of f by rows, zero beyond row j.
+            gradient: Coefficients of r by rows, zero from row j on.
+            y: Targets.
+            j: Which coefficient, at least 0.
+
+        Returns:
+            The coefficient, one entry a datum.
+        """
+        raise NotImplementedError(f"no Taylor series for {type(self).__name__}")
+
     def check_targets(self, y: Float[Array, "K ..."]) -> str | None:
         """What is wrong with these concrete targets, or None."""
         return None
@@ -76,6 +96,9 @@ class SquaredError(Loss):
     def curvature(self, output, y):
         return _diagonal(jnp.ones_like(output))
 
+    def gradient_series(self, output, gradient, y, j):
+        return output[j] - jnp.where(j == 0, y, 0)
+
 
 @dataclass(frozen=True)
 class Logistic(Loss):
@@ -92,6 +115,16 @@ class Logistic(Loss):
     def curvature(self, output, y):
         margin = y * output
         return _diagonal(y**2 * jax.nn.sigmoid(margin) * jax.nn.sigmoid(-margin))
+
+    def gradient_series(self, output, gradient, y, j):
+        """From r' = −(y r + r²) f', since y² = 1."""
+        slope = -y[None, :] * gradient - jnp.stack(
+            [
+                jnp.sum(gradient * reverse(gradient, i), axis=0)
+                for i in range(len(gradient))
+            ]
+        )
+        return jnp.where(j == 0, self.gradient(output[0], y), _chain(output, slope, j))
 
     def check_targets(self, y):
         """Labels must be −1 or +1."""
@@ -112,6 +145,11 @@ class Exponential(Loss):
 
     def curvature(self, output, y):
         return _diagonal(y**2 * jnp.exp(-y * output))
+
+    def gradient_series(self, output, gradient, y, j):
+        """From r' = −y r f'."""
+        following = _chain(output, -y[None, :] * gradient, j)
+        return jnp.where(j == 0, self.gradient(output[0], y), following)
 
     def check_targets(self, y):
         """Labels must be −1 or +1."""
@@ -153,6 +191,19 @@ class CrossEntropy(Loss):
 def _diagonal(entries: Array) -> Array:
     """The curvature of a loss that is a sum over outputs."""
     return entries if entries.ndim == 0 else jnp.diag(entries)
+
+
+def reverse(rows: Float[Array, "J ..."], j) -> Array:
+    """Rows j down to 0, then zeros; Σ_l a_l times row l of it is a Cauchy product."""
+    size = rows.shape[0]
+    twice = jnp.concatenate([rows[::-1], jnp.zeros_like(rows)])
+    return jax.lax.dynamic_slice_in_dim(twice, size - 1 - j, size, 0)
+
+
+def _chain(f: Float[Array, "J K"], slope: Float[Array, "J K"], j) -> Array:
+    """Coefficient j of ∫ slope·f' dt, j ≥ 1: Σ_{l=1}^{j} l f_l slope_{j−l} / j."""
+    weights = jnp.arange(f.shape[0], dtype=f.dtype)[:, None]
+    return jnp.sum(weights * f * reverse(slope, j), axis=0) / jnp.maximum(j, 1)
 
 
 def _check_signs(name: str, y: Array) -> str | None:

@@ -93,7 +93,7 @@ def test_one_step_changes_the_imbalance_by_the_identity(key):
     v = jnp.concatenate([net.w, net.b[:, None]], axis=1)
     expected = h**2 * (jnp.sum(v * g, axis=1) ** 2 - net.c**2 * jnp.sum(g**2, axis=1))
     assert_close(imbalance(run.network) - imbalance(net), expected)
-    assert_close(run.accuracy.imbalance_drift, jnp.max(jnp.abs(expected)))
+    assert_close(run.accuracy.balancedness, jnp.max(jnp.abs(expected)))
 
 
 def test_one_step_in_linear_coordinates(key):

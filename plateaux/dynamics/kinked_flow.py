@@ -1,0 +1,631 @@
+r"""Exact gradient flow of two-layer networks with a kinked activation: one step.
+
+The flow is the Clarke subgradient flow θ̇ ∈ −∂L(θ). A step is a Taylor polynomial of
+the present mode; the functions that must keep their sign for the mode to last (z_ik of
+every pair that does not slide; of every pair that does its α' and 1 − α'; c_i of a
+neuron that slides) are polynomials too, and the first of them to change its sign ends
+the step there. Then that neuron's modes are chosen anew.
+"""
+
+import functools as ft
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ..networks.two_layer import TwoLayer
+from ..problems.problem import Problem
+from .modes import (
+    Basis,
+    Choice,
+    Data,
+    Modes,
+    Parameters,
+    basis,
+    choose_modes,
+    sliding_basis,
+    sliding_pairs,
+    slopes,
+)
+from .polynomials import bernstein_matrix, evaluate_polynomial, first_root
+from .series import Series, inner_products, taylor_series
+from .trajectory import EventKind
+
+SAVES_A_STEP = 8
+MOST_SLIDES = 8  # data one neuron slides along at once
+# A run takes some tens of steps, whose errors add up to about the tolerance.
+SAFETY = 0.1
+# A pre-activation nearer to 0 than this many rounding units of ‖v_i‖‖x̃_k‖ is on its
+# boundary: it is a sum of d+1 products of Taylor sums.
+_ON_BOUNDARY = 64
+_COLLAPSED = 1e-10  # of the neuron's norm: all its boundaries meet at v = 0
+_MANY_AT_ONCE = 4  # events without progress in time, in units of pairs + neurons
+
+
+class Plan(NamedTuple):
+    """What is fixed when the program is compiled.
+
+    Attributes:
+        order: Order N of the Taylor polynomials.
+        max_steps: Attempted steps after which the run ends.
+        max_events: Rows of the table of events.
+        num_saved: Saved times.
+    """
+
+    order: int
+    max_steps: int
+    max_events: int
+    num_saved: int
+
+
+class Tolerances(NamedTuple):
+    """Error allowed a step, relative to a neuron's norm now and at the start."""
+
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+    start: Float[Array, " n"]
+
+
+class Table(NamedTuple):
+    """Events so far.
+
+    Attributes:
+        time: When.
+        columns: Neuron, datum, kind, previous kind, whether the neuron died.
+        count: Rows in use.
+    """
+
+    time: Float[Array, " E"]
+    columns: Int[Array, "E 5"]
+    count: Int[Array, ""]
+
+
+class Saved(NamedTuple):
+    """Parameters at the saved times so far, and how many there are."""
+
+    v: Float[Array, "t n D"]
+    c: Float[Array, "t n"]
+    p: Float[Array, "t D"] | None
+    steps: Int[Array, " t"]
+    count: Int[Array, ""]
+
+
+class Monitor(NamedTuple):
+    """Free monitors and counts.
+
+    Attributes:
+        energy: ∫‖θ̇‖² dt so far.
+        slide_distance: Largest |z_ik|/(‖v_i‖‖x̃_k‖) of a sliding pair.
+        sliding_time: Time with at least one sliding pair.
+        repelling: Times a neuron lay on a boundary that repels on both sides.
+        steps: Accepted steps.
+        attempts: All steps.
+        idle: Events since time last advanced.
+    """
+
+    energy: Float[Array, ""]
+    slide_distance: Float[Array, ""]
+    sliding_time: Float[Array, ""]
+    repelling: Int[Array, ""]
+    steps: Int[Array, ""]
+    attempts: Int[Array, ""]
+    idle: Int[Array, ""]
+
+
+(
+    RUNNING,
+    COMPLETED,
+    OUT_OF_STEPS,
+    TOO_MANY_EVENTS,
+    DIVERGED,
+    STALLED,
+    TOO_MANY_SLIDES,
+) = range(7)
+
+
+class State(NamedTuple):
+    """What the next step needs, and what is kept of the last ones.
+
+    Attributes:
+        time: Flow time.
+        parameters: θ.
+        modes: Mode of every pair.
+        longest: Longest step to try next, after one whose events were uncertain.
+        status: One of the numbers above.
+        table: Events.
+        saved: Saved parameters.
+        monitor: Monitors.
+    """
+
+    time: Float[Array, ""]
+    parameters: Parameters
+    modes: Modes
+    longest: Float[Array, ""]
+    status: Int[Array, ""]
+    table: Table
+    saved: Saved
+    monitor: Monitor
+
+
+def data_of(problem: Problem, network: TwoLayer) -> Data:
+    """The vector field's data."""
+    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    norm = jnp.sqrt(jnp.sum(x1**2, axis=1))
+    slope = lambda z: float(network.activation.derivative(np.asarray(z)))
+    return Data(x1, norm, slope(-1.0), slope(1.0))
+
+
+def parameters_of(network: TwoLayer) -> Parameters:
+    """V = (w, b), c and p of a network."""
+    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
+    return Parameters(v, network.c, network.p)
+
+
+def neuron_norms(parameters: Parameters) -> Float[Array, "*j n"]:
+    """‖(v_i, c_i)‖, also of every coefficient of a series."""
+    return jnp.sqrt(jnp.sum(parameters.v**2, axis=-1) + parameters.c**2)
+
+
+def output_gradient(problem: Problem, data: Data, parameters: Parameters):
+    """e_k = q_k ∂ℓ_k/∂f at these parameters."""
+    z = parameters.v @ data.x1.T
+    phi = jnp.where(z > 0, data.slope_on * z, data.slope_off * z)
+    f = parameters.c @ phi
+    if parameters.p is not None:
+        f = f + data.x1 @ parameters.p
+    return problem.sample_weights * jax.vmap(problem.loss.gradient)(f, problem.y)
+
+
+def boundary_width(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
+    """|z_ik| below this is on the boundary."""
+    norm = jnp.sqrt(jnp.sum(v**2, axis=-1))
+    return _ON_BOUNDARY * jnp.finfo(v.dtype).eps * norm[:, None] * data.norm[None, :]
+
+
+def network_of(like: TwoLayer, parameters: Parameters) -> TwoLayer:
+    """The network with these parameters."""
+    v, c, p = parameters
+    return TwoLayer(v[:, :-1], v[:, -1], c, p, activation=like.activation)
+
+
+def stepper(problem: Problem, network: TwoLayer, rtol, atol, times, plan: Plan):
+    """The function that takes a state one attempted step further."""
+    data, start = data_of(problem, network), parameters_of(network)
+    tolerances = Tolerances(SAFETY * rtol, SAFETY * atol, neuron_norms(start))
+    return ft.partial(attempt_step, problem, data, tolerances, times, plan)
+
+
+def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
+    """The state at time 0; pairs that start on a boundary get consistent modes."""
+    data, parameters = data_of(problem, network), parameters_of(network)
+    dtype = parameters.v.dtype
+    num, dim = parameters.v.shape
+    zero, none = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
+    room = plan.num_saved + SAVES_A_STEP
+    places = min(dim - 1, data.x1.shape[0], MOST_SLIDES)
+    rows = plan.max_events + places + 1
+    state = State(
+        time=zero,
+        parameters=parameters,
+        modes=Modes(
+            parameters.v @ data.x1.T > 0,
+            jnp.full((num, places), -1, jnp.int32),
+        ),
+        longest=jnp.full((), jnp.inf, dtype),
+        status=none,
+        table=Table(
+            jnp.full(rows, jnp.inf, dtype), jnp.full((rows, 5), -1, jnp.int32), none
+        ),
+        saved=Saved(
+            jnp.zeros((room, num, dim), dtype),
+            jnp.zeros((room, num), dtype),
+            None if parameters.p is None else jnp.zeros((room, dim), dtype),
+            jnp.zeros(room, jnp.int32),
+            none,
+        ),
+        monitor=Monitor(zero, zero, zero, none, none, none, none),
+    )
+    finite = jnp.all(jnp.isfinite(parameters.v)) & jnp.all(jnp.isfinite(parameters.c))
+    if parameters.p is not None:
+        finite = finite & jnp.all(jnp.isfinite(parameters.p))
+    state = state._replace(
+        status=jnp.where(finite, RUNNING, DIVERGED).astype(jnp.int32)
+    )
+    return _settle_start(problem, data, state)
+
+
+def _settle_start(problem: Problem, data: Data, state: State) -> State:
+    """Choose modes for every pair on its boundary; those of v_i = 0 stay off."""
+    v, c, _ = state.parameters
+    e = output_gradient(problem, data, state.parameters)
+    width = boundary_width(data, v)
+    on_boundary = (jnp.abs(v @ data.x1.T) <= width) & (width > 0)
+    on = state.modes.on & ~on_boundary
+    num_data = on.shape[1]
+    never = jnp.zeros((), bool)
+
+    def unsettled(carry):
+        return jnp.any(carry[0])
+
+    def settle(carry):
+        left, modes, repelling, overflow = carry
+        pair = jnp.argmax(jnp.ravel(left)).astype(jnp.int32)
+        i, k = pair // num_data, pair % num_data
+        off = jnp.int32(EventKind.off)
+        choice = choose_modes(
+            data, e, c[i], modes.on[i], modes.slides[i], k, off, release=never
+        )
+        modes = Modes(
+            modes.on.at[i].set(choice.on), modes.slides.at[i].set(choice.slides)
+        )
+        return (
+            left.at[i, k].set(False),
+            modes,
+            repelling + choice.repelling,
+            overflow | choice.overflow,
+        )
+
+    none = jnp.zeros((), jnp.int32)
+    carry = (on_boundary, Modes(on, state.modes.slides), none, never)
+    _, modes, repelling, overflow = jax.lax.while_loop(unsettled, settle, carry)
+    v = jnp.where(
+        jnp.any(modes.slides >= 0, axis=1)[:, None],
+        sliding_basis(data, modes).project_out(v),
+        v,
+    )
+    return state._replace(
+        modes=modes,
+        parameters=state.parameters._replace(v=v),
+        monitor=state.monitor._replace(repelling=repelling),
+        status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
+    )
+
+
+def attempt_step(
+    problem: Problem,
+    data: Data,
+    tolerances: Tolerances,
+    times: Float[Array, " t"],
+    plan: Plan,
+    state: State,
+) -> State:
+    """One attempted step; a state that is not running comes back unchanged."""
+    running = state.status == RUNNING
+    sliding = sliding_basis(data, state.modes)
+    slope = slopes(data, state.modes)
+    series = taylor_series(problem, data, slope, sliding, state.parameters, plan.order)
+    h, capped = _step_size(series, tolerances, times, state)
+    h = jnp.where(running, h, 0)
+    powers = jnp.cumprod(
+        jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(plan.order + 1, h)])
+    )
+    scaled = jax.tree.map(
+        lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1)), series
+    )
+    functions, tolerance = _mode_functions(
+        data, state.modes, sliding, scaled, plan.order
+    )
+    pairs, others = functions.bernstein()
+    root = first_root(
+        (pairs.reshape(plan.order + 1, -1), others),
+        tolerance,
+        functions.evaluate,
+        functions.coefficients,
+    )
+    tiny = h <= 8 * jnp.finfo(h.dtype).eps * jnp.maximum(state.time, times[-1] * 1e-9)
+    accepted = running & (~root.uncertain | tiny)
+    event = accepted & (root.which >= 0)
+    # A step that is not cut short ends at its own end, without round-off.
+    tau = jnp.where(accepted, root.tau, 0)
+    full = accepted & ~event
+    polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
+    moved = jax.tree.map(lambda a: evaluate_polynomial(a, tau), polynomial)
+    time = jnp.where(full & capped, times[-1], state.time + tau * h)
+    time = jnp.where(running, time, state.time)
+    new = state._replace(
+        time=time,
+        parameters=moved,
+        longest=jnp.where(
+            running & ~accepted, h / 2, jnp.where(running, jnp.inf, state.longest)
+        ),
+        saved=_save(state, times, h, tau, polynomial, accepted, full & capped),
+        monitor=_watch(
+            data, state, scaled.parameters, h, tau, moved, accepted, running
+        ),
+    )
+    e = evaluate_polynomial(scaled.e, tau)
+    new = _apply_event(data, e, new, root.which, event)
+    return _end(state, new, times, plan)
+
+
+def _step_size(series: Series, tolerances: Tolerances, times, state: State):
+    """The longest step the tolerance allows, and whether it reaches the last time."""
+    order = series.e.shape[0] - 1
+    sizes = neuron_norms(series.parameters)
+    tol = tolerances.rtol * sizes[0] + tolerances.atol * tolerances.start
+    steps = [
+        _allowed(
+            tol / jnp.where(sizes[0] > 0, sizes[0], 1), sizes[0], sizes[j], j, order
+        )
+        for j in (order, order + 1)
+    ]
+    if series.parameters.p is not None:
+        sizes = jnp.sqrt(jnp.sum(series.parameters.p**2, axis=-1))
+        for j in (order, order + 1):
+            # against the affine part's norm, or what it gains in this step
+            own = _allowed(tolerances.rtol, sizes[0], sizes[j], j, order)
+            gain = _allowed(tolerances.rtol, sizes[1], sizes[j], j - 1, order - 1)
+            steps.append(jnp.maximum(own, gain))
+    h = jnp.min(jnp.concatenate([jnp.ravel(s) for s in steps]))
+    h = jnp.minimum(h, state.longest)
+    # at most so many saved times in one step
+    beyond = jnp.minimum(state.saved.count + SAVES_A_STEP - 1, times.size - 1)
+    h = jnp.minimum(h, times[beyond] - state.time)
+    left = times[-1] - state.time
+    capped = h >= left
+    return jnp.where(capped, left, h), capped
+
+
+def _allowed(tol, size, coefficient, j: int, order: int):
+    """H with ‖a_j‖h^j = tol^(j/(N+1)) ‖a_0‖: a geometric series whose term N+1 is tol."""
+    positive = coefficient > 0
+    ratio = size / jnp.where(positive, coefficient, 1)
+    h = tol ** (1 / (order + 1)) * ratio ** (1 / j)
+    return jnp.where(positive & (size > 0), h, jnp.inf)
+
+
+class _ModeFunctions(NamedTuple):
+    """All that must stay positive for the modes to last.
+
+    They are σ_ik z_ik of the pairs that do not slide; β and ε − β, times the sign of
+    ε, of those that do; and c_i, times its sign, of a neuron that slides. Functions in
+    unused places are 1.
+
+    Attributes:
+        v, c, beta, epsilon: Power coefficients on the step.
+        side: ±1, on or off; 0 for a pair that slides.
+        used: Which places hold a sliding datum.
+        x1: Inputs.
+    """
+
+    v: Float[Array, "j n D"]
+    c: Float[Array, "j n"]
+    beta: Float[Array, "j n m"]
+    epsilon: Float[Array, "j n m"]
+    side: Float[Array, "n K"]
+    used: Bool[Array, "n m"]
+    x1: Float[Array, "K D"]
+
+    def pairs(self, v: Float[Array, "*j n D"]) -> Float[Array, "*j n K"]:
+        """σ z from v, or from its coefficients in any basis that sums to one."""
+        return jnp.where(self.side == 0, 1, self.side * inner_products(v, self.x1))
+
+    def others(self, beta, epsilon, c) -> Float[Array, "*j o"]:
+        """The functions of sliding pairs, likewise."""
+        sign = lambda a: jnp.where(a >= 0, 1, -1).astype(a.dtype)
+        low = jnp.where(self.used, sign(self.epsilon[0]) * beta, 1)
+        high = jnp.where(self.used, sign(self.epsilon[0]) * (epsilon - beta), 1)
+        outer = jnp.where(jnp.any(self.used, axis=1), sign(self.c[0]) * c, 1)
+        flat = lambda a: a.reshape(*a.shape[:-2], -1)
+        return jnp.concatenate([flat(low), flat(high), outer], axis=-1)
+
+    def bernstein(self):
+        """Both groups, by Bernstein coefficients."""
+        matrix = bernstein_matrix(self.c.shape[0] - 1)
+        convert = lambda a: _matmul(matrix, a)
+        parts = (convert(a) for a in (self.beta, self.epsilon, self.c))
+        return self.pairs(convert(self.v)), self.others(*parts)
+
+    def evaluate(self, tau):
+        """Both groups at a point of the step."""
+        at = lambda a: evaluate_polynomial(a, tau)
+        parts = (at(a) for a in (self.beta, self.epsilon, self.c))
+        return jnp.ravel(self.pairs(at(self.v))), self.others(*parts)
+
+    def coefficients(self, which) -> Float[Array, " j"]:
+        """Power coefficients of one function."""
+        num_data = self.side.shape[1]
+        pairs = self.side.size
+        i, k = which // num_data, which % num_data
+        of_pair = self.side.ravel()[which] * (self.v[:, i] @ self.x1[k])
+        of_other = self.others(self.beta, self.epsilon, self.c)[:, which - pairs]
+        return jnp.where(which < pairs, of_pair, of_other)
+
+
+def _matmul(matrix: np.ndarray, rows: Float[Array, "j ..."]) -> Float[Array, "j ..."]:
+    """A constant matrix times rows, written out: a dot of this size is slower."""
+    terms = jnp.asarray(matrix, rows.dtype).reshape(
+        *matrix.shape, *[1] * (rows.ndim - 1)
+    )
+    return jnp.sum(terms * rows[None], axis=1)
+
+
+def _mode_functions(
+    data: Data, modes: Modes, sliding: Basis, scaled: Series, order: int
+):
+    """The functions on one step, and the round-off of their groups."""
+    cut = lambda a: a[: order + 1]
+    parameters = scaled.parameters
+    dtype = data.x1.dtype
+    side = jnp.where(modes.on, 1, -1).astype(dtype)
+    functions = _ModeFunctions(
+        v=cut(parameters.v),
+        c=cut(parameters.c),
+        beta=sliding.multipliers(scaled.g),
+        epsilon=data.jump * scaled.e[:, modes.slides],
+        side=jnp.where(sliding_pairs(modes), 0, side),
+        used=modes.slides >= 0,
+        x1=data.x1,
+    )
+    eps = _ON_BOUNDARY * jnp.finfo(dtype).eps
+    slot = eps * jnp.abs(functions.epsilon[0].ravel())
+    others = jnp.concatenate([slot, slot, eps * jnp.abs(functions.c[0])])
+    return functions, (jnp.ravel(boundary_width(data, parameters.v[0])), others)
+
+
+def _save(state: State, times, h, tau, polynomial, accepted, last) -> Saved:
+    """Parameters at the saved times passed in this step."""
+    saved = state.saved
+    index = saved.count + jnp.arange(SAVES_A_STEP, dtype=jnp.int32)
+    due = times[jnp.minimum(index, times.size - 1)]
+    at = (due - state.time) / jnp.where(h > 0, h, 1)
+    passed = accepted & (index < times.size) & ((at <= tau) | last)
+    at = jnp.clip(at, 0, tau)
+    rows = jax.tree.map(
+        lambda a: evaluate_polynomial(a[:, None], at.reshape(-1, *[1] * (a.ndim - 1))),
+        polynomial,
+    )
+    put = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(
+        all_, new, saved.count, 0
+    )
+    steps = jnp.full(SAVES_A_STEP, state.monitor.steps + 1, jnp.int32)
+    steps = jnp.where(due == 0, 0, steps)
+    return Saved(
+        put(saved.v, rows.v),
+        put(saved.c, rows.c),
+        None if saved.p is None else put(saved.p, rows.p),
+        put(saved.steps, steps),
+        saved.count + jnp.sum(passed, dtype=jnp.int32),
+    )
+
+
+def _watch(data, state: State, scaled, h, tau, moved, accepted, running) -> Monitor:
+    """Monitors after a step that ends at the fraction tau."""
+    monitor, slides = state.monitor, state.modes.slides
+    used = slides >= 0
+    z = jnp.sum(moved.v[:, None, :] * data.x1[slides], axis=-1)
+    size = jnp.sqrt(jnp.sum(moved.v**2, axis=-1))[:, None] * data.norm[slides]
+    distance = jnp.where(used, jnp.abs(z) / jnp.where(size > 0, size, 1), 0)
+    passed = jnp.where(accepted, tau * h, 0)
+    return Monitor(
+        energy=monitor.energy + _energy(scaled, h, tau),
+        slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),
+        sliding_time=monitor.sliding_time + jnp.where(jnp.any(used), passed, 0),
+        repelling=monitor.repelling,
+        steps=monitor.steps + accepted.astype(jnp.int32),
+        attempts=monitor.attempts + running.astype(jnp.int32),
+        idle=jnp.where(passed > 0, 0, monitor.idle),
+    )
+
+
+def _energy(scaled: Parameters, h, tau) -> Float[Array, ""]:
+    """∫‖θ̇‖² dt over the step's first part, by Gauss–Legendre quadrature.
+
+    The nodes integrate a polynomial of the solution's own degree exactly; what is
+    beyond is below the step's error.
+    """
+    order = scaled.c.shape[0] - 1
+    nodes, weights = np.polynomial.legendre.leggauss(order // 2 + 2)
+    s = tau * jnp.asarray((nodes + 1) / 2, tau.dtype)
+    powers = jnp.cumprod(jnp.stack([jnp.ones_like(s), *[s] * (order - 1)]), axis=0)
+    derivative = powers * jnp.arange(1, order + 1, dtype=tau.dtype)[:, None]
+    squares = sum(
+        jnp.sum((derivative.T @ a[1:].reshape(order, -1)) ** 2, axis=1)
+        for a in jax.tree.leaves(scaled)
+    )
+    integral = tau / 2 * (jnp.asarray(weights, tau.dtype) @ squares)
+    return integral / jnp.where(h > 0, h, 1)
+
+
+def _apply_event(data: Data, e, state: State, which, event) -> State:
+    """New modes of the neuron whose function changed its sign, and their record."""
+    modes, (v, c, _) = state.modes, state.parameters
+    num, num_data = modes.on.shape
+    places = modes.slides.shape[1]
+    # --- which neuron and datum, and where the datum goes ---
+    pairs, slots = num * num_data, num * places
+    is_pair, is_c = which < pairs, which >= pairs + 2 * slots
+    slot = (which - pairs) % slots
+    i = jnp.where(is_pair, which // num_data, slot // places)
+    i = jnp.where(is_c, which - pairs - 2 * slots, i)
+    i = jnp.clip(i, 0, num - 1)
+    k = jnp.where(is_pair, which % num_data, modes.slides[i, slot % places])
+    k = jnp.where(is_c, -1, k)
+    to_on = jnp.where(is_pair, ~modes.on[i, k], which >= pairs + slots)
+    target = jnp.where(to_on, EventKind.on, EventKind.off).astype(jnp.int32)
+    choice = choose_modes(
+        data, e, c[i], modes.on[i], modes.slides[i], k, target, release=is_c & event
+    )
+    # --- collapse: every boundary at once ---
+    norm = jnp.sqrt(jnp.sum(v[i] ** 2))
+    collapse = is_pair & (norm <= _COLLAPSED * jnp.sqrt(norm**2 + c[i] ** 2))
+    collapse = collapse & (data.slope_off == 0)
+    on = jnp.where(collapse, False, choice.on)
+    slides = jnp.where(collapse, -1, choice.slides)
+    alive = lambda on, slides: jnp.any(on) | jnp.any(slides >= 0)
+    dies = alive(modes.on[i], modes.slides[i]) & ~alive(on, slides)
+    dies = dies & (data.slope_off == 0)
+    modes = Modes(
+        modes.on.at[i].set(jnp.where(event, on, modes.on[i])),
+        modes.slides.at[i].set(jnp.where(event, slides, modes.slides[i])),
+    )
+    rows = jnp.where(slides >= 0, data.x1.T[:, slides], 0).T
+    v_i = jnp.where(collapse, 0, basis(rows).project_out(v[i]))
+    table, count = _record(state, choice, i, k, collapse, dies, event)
+    overflow = event & choice.overflow & ~collapse
+    return state._replace(
+        parameters=state.parameters._replace(
+            v=v.at[i].set(jnp.where(event, v_i, v[i]))
+        ),
+        modes=modes,
+        table=table,
+        status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
+        monitor=state.monitor._replace(
+            repelling=state.monitor.repelling + (event & choice.repelling),
+            idle=state.monitor.idle + jnp.where(event, count, 0),
+        ),
+    )
+
+
+def _record(state: State, choice: Choice, i, k, collapse, dies, event):
+    """The table with the changed modes appended, the one that began it first."""
+    table = state.table
+    mine = choice.data == k
+    changed = jnp.where(collapse, mine, choice.changed)
+    kinds = jnp.where(collapse, EventKind.collapse, choice.kinds)
+    rows = jnp.stack(
+        [
+            jnp.full(mine.size, i, jnp.int32),
+            choice.data,
+            kinds.astype(jnp.int32),
+            choice.previous.astype(jnp.int32),
+            jnp.full(mine.size, dies, jnp.int32),
+        ],
+        axis=1,
+    )
+    count = jnp.sum(changed, dtype=jnp.int32)
+    leads = jnp.any(mine & changed).astype(jnp.int32)
+    place = leads + jnp.cumsum(changed & ~mine, dtype=jnp.int32) - 1
+    place = jnp.where(mine, 0, place) + table.count
+    place = jnp.where(changed & event, place, table.time.size)
+    return Table(
+        table.time.at[place].set(state.time, mode="drop"),
+        table.columns.at[place].set(rows, mode="drop"),
+        table.count + jnp.where(event, count, 0),
+    ), count
+
+
+def _end(old: State, new: State, times, plan: Plan) -> State:
+    """The state after a step, or the last finite one, with its status."""
+    leaves = [new.time, *jax.tree.leaves(new.parameters)]
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+    num, num_data = new.modes.on.shape
+    status = new.status
+    for happened, code in (
+        (new.monitor.attempts >= plan.max_steps, OUT_OF_STEPS),
+        (new.time >= times[-1], COMPLETED),
+        (new.monitor.idle > _MANY_AT_ONCE * (num * num_data + num), STALLED),
+        (new.table.count > plan.max_events, TOO_MANY_EVENTS),
+    ):
+        status = jnp.where((new.status == RUNNING) & happened, code, status)
+    keep = lambda a, b: jnp.where(finite, a, b)
+    return new._replace(
+        time=keep(new.time, old.time),
+        parameters=jax.tree.map(keep, new.parameters, old.parameters),
+        saved=new.saved._replace(count=keep(new.saved.count, old.saved.count)),
+        status=jnp.where(finite | (old.status != RUNNING), status, DIVERGED).astype(
+            jnp.int32
+        ),
+    )
