@@ -18,6 +18,7 @@ from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from . import kinked_flow as kinked
 from .descent import Record
+from .kinked_stiff import stiff_attempt
 from .save import LogSpaced, Save
 from .smooth_flow import METHODS, smooth_flow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
@@ -218,7 +219,7 @@ def taylor_order(rtol: float) -> int:
 @eqx.filter_jit
 def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
     state = kinked.start_state(problem, network, arguments.plan)
-    step = kinked.stepper(
+    field = kinked.field_of(
         problem,
         network,
         arguments.rtol,
@@ -226,8 +227,24 @@ def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
         arguments.times,
         arguments.plan,
     )
-    state = jax.lax.while_loop(lambda s: s.status == kinked.RUNNING, step, state)
+    state = run_to_end(field, state)
     return trajectory_of(problem, network, arguments, state, record)
+
+
+def run_to_end(field: kinked.Field, state: kinked.State) -> kinked.State:
+    """Steps of the two methods in turn; a batch waits for neither at every step."""
+    running = lambda s: s.status == kinked.RUNNING
+    explicit = lambda s: jax.lax.while_loop(
+        lambda s: running(s) & ~s.stiff,
+        lambda s: kinked.explicit_attempt(field, s),
+        s,
+    )
+    stiff = lambda s: jax.lax.while_loop(
+        lambda s: running(s) & s.stiff, lambda s: stiff_attempt(field, s), s
+    )
+    if field.plan.method == "explicit":
+        return explicit(state)
+    return jax.lax.while_loop(running, lambda s: stiff(explicit(s)), state)
 
 
 def trajectory_of(
@@ -265,6 +282,7 @@ def trajectory_of(
             num_rejected=monitor.attempts - monitor.steps,
             sliding_time=monitor.sliding_time,
             num_repelling=monitor.repelling,
+            num_stiff=monitor.stiff_steps,
         ),
         time_unit=problem.time_unit,
     )

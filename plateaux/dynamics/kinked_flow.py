@@ -7,7 +7,6 @@ neuron that slides) are polynomials too, and the first of them to change its sig
 the step there. Then that neuron's modes are chosen anew.
 """
 
-import functools as ft
 from typing import NamedTuple
 
 import jax
@@ -25,11 +24,12 @@ from .modes import (
     Parameters,
     basis,
     choose_modes,
+    replace_row,
     sliding_basis,
     sliding_pairs,
     slopes,
 )
-from .polynomials import bernstein_matrix, evaluate_polynomial, first_root
+from .polynomials import FirstRoot, bernstein_matrix, evaluate_polynomial, first_root
 from .series import Series, inner_products, taylor_series
 from .trajectory import EventKind
 
@@ -52,12 +52,14 @@ class Plan(NamedTuple):
         max_steps: Attempted steps after which the run ends.
         max_events: Rows of the table of events.
         num_saved: Saved times.
+        method: "auto", "explicit" or "stiff".
     """
 
     order: int
     max_steps: int
     max_events: int
     num_saved: int
+    method: str = "auto"
 
 
 class Tolerances(NamedTuple):
@@ -101,6 +103,7 @@ class Monitor(NamedTuple):
         sliding_time: Time with at least one sliding pair.
         repelling: Times a neuron lay on a boundary that repels on both sides.
         steps: Accepted steps.
+        stiff_steps: How many of them the stiff method took.
         attempts: All steps.
         idle: Events since time last advanced.
     """
@@ -110,6 +113,7 @@ class Monitor(NamedTuple):
     sliding_time: Float[Array, ""]
     repelling: Int[Array, ""]
     steps: Int[Array, ""]
+    stiff_steps: Int[Array, ""]
     attempts: Int[Array, ""]
     idle: Int[Array, ""]
 
@@ -133,6 +137,8 @@ class State(NamedTuple):
         parameters: θ.
         modes: Mode of every pair.
         longest: Longest step to try next, after one whose events were uncertain.
+        stiff: Whether the stiff method is to take the next step.
+        last_steps: The last step sizes of the explicit and of the stiff method.
         status: One of the numbers above.
         table: Events.
         saved: Saved parameters.
@@ -143,6 +149,8 @@ class State(NamedTuple):
     parameters: Parameters
     modes: Modes
     longest: Float[Array, ""]
+    stiff: Bool[Array, ""]
+    last_steps: Float[Array, "2"]
     status: Int[Array, ""]
     table: Table
     saved: Saved
@@ -190,11 +198,13 @@ def network_of(like: TwoLayer, parameters: Parameters) -> TwoLayer:
     return TwoLayer(v[:, :-1], v[:, -1], c, p, activation=like.activation)
 
 
-def stepper(problem: Problem, network: TwoLayer, rtol, atol, times, plan: Plan):
-    """The function that takes a state one attempted step further."""
+def field_of(
+    problem: Problem, network: TwoLayer, rtol, atol, times, plan: Plan
+) -> "Field":
+    """What the steps of a run from this network need."""
     data, start = data_of(problem, network), parameters_of(network)
     tolerances = Tolerances(SAFETY * rtol, SAFETY * atol, neuron_norms(start))
-    return ft.partial(attempt_step, problem, data, tolerances, times, plan)
+    return Field(problem, data, tolerances, times, plan)
 
 
 def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
@@ -214,6 +224,8 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
             jnp.full((num, places), -1, jnp.int32),
         ),
         longest=jnp.full((), jnp.inf, dtype),
+        stiff=jnp.zeros((), bool),
+        last_steps=jnp.zeros(2, dtype),
         status=none,
         table=Table(
             jnp.full(rows, jnp.inf, dtype), jnp.full((rows, 5), -1, jnp.int32), none
@@ -225,7 +237,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
             jnp.zeros(room, jnp.int32),
             none,
         ),
-        monitor=Monitor(zero, zero, zero, none, none, none, none),
+        monitor=Monitor(zero, zero, zero, none, none, none, none, none),
     )
     finite = jnp.all(jnp.isfinite(parameters.v)) & jnp.all(jnp.isfinite(parameters.c))
     if parameters.p is not None:
@@ -258,10 +270,11 @@ def _settle_start(problem: Problem, data: Data, state: State) -> State:
             data, e, c[i], modes.on[i], modes.slides[i], k, off, release=never
         )
         modes = Modes(
-            modes.on.at[i].set(choice.on), modes.slides.at[i].set(choice.slides)
+            replace_row(modes.on, i, choice.on),
+            replace_row(modes.slides, i, choice.slides),
         )
         return (
-            left.at[i, k].set(False),
+            left & (jnp.arange(left.size, dtype=jnp.int32).reshape(left.shape) != pair),
             modes,
             repelling + choice.repelling,
             overflow | choice.overflow,
@@ -283,15 +296,27 @@ def _settle_start(problem: Problem, data: Data, state: State) -> State:
     )
 
 
-def attempt_step(
-    problem: Problem,
-    data: Data,
-    tolerances: Tolerances,
-    times: Float[Array, " t"],
-    plan: Plan,
-    state: State,
-) -> State:
-    """One attempted step; a state that is not running comes back unchanged."""
+class Field(NamedTuple):
+    """What a step needs besides the state.
+
+    Attributes:
+        problem: Data and loss.
+        data: Inputs and slopes.
+        tolerances: Error allowed a step.
+        times: Saved times.
+        plan: What is fixed.
+    """
+
+    problem: Problem
+    data: Data
+    tolerances: Tolerances
+    times: Float[Array, " t"]
+    plan: Plan
+
+
+def explicit_attempt(field: Field, state: State) -> State:
+    """One attempted Taylor step; a state that is not running comes back unchanged."""
+    problem, data, tolerances, times, plan = field
     running = state.status == RUNNING
     sliding = sliding_basis(data, state.modes)
     slope = slopes(data, state.modes)
@@ -304,40 +329,48 @@ def attempt_step(
     scaled = jax.tree.map(
         lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1)), series
     )
-    functions, tolerance = _mode_functions(
-        data, state.modes, sliding, scaled, plan.order
-    )
-    pairs, others = functions.bernstein()
-    root = first_root(
-        (pairs.reshape(plan.order + 1, -1), others),
-        tolerance,
-        functions.evaluate,
-        functions.coefficients,
-    )
+    polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
+    functions = mode_functions(data, state.modes, sliding, polynomial, scaled)
+    root = functions.first_root()
     tiny = h <= 8 * jnp.finfo(h.dtype).eps * jnp.maximum(state.time, times[-1] * 1e-9)
     accepted = running & (~root.uncertain | tiny)
     event = accepted & (root.which >= 0)
-    # A step that is not cut short ends at its own end, without round-off.
     tau = jnp.where(accepted, root.tau, 0)
     full = accepted & ~event
-    polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
-    moved = jax.tree.map(lambda a: evaluate_polynomial(a, tau), polynomial)
+    # A step that is not cut short ends at its own end, without round-off.
     time = jnp.where(full & capped, times[-1], state.time + tau * h)
-    time = jnp.where(running, time, state.time)
+    moved = jax.tree.map(lambda a: evaluate_polynomial(a, tau), polynomial)
     new = state._replace(
-        time=time,
+        time=jnp.where(running, time, state.time),
         parameters=moved,
         longest=jnp.where(
             running & ~accepted, h / 2, jnp.where(running, jnp.inf, state.longest)
         ),
-        saved=_save(state, times, h, tau, polynomial, accepted, full & capped),
-        monitor=_watch(
-            data, state, scaled.parameters, h, tau, moved, accepted, running
+        stiff=full & _is_stiff(series, h, times[-1] - time, plan),
+        last_steps=jnp.where(full, jnp.stack([h, h]), state.last_steps),
+        saved=save_passed(state, times, h, tau, polynomial, accepted, full & capped),
+        monitor=watch_step(
+            data, state, moved, tau * h, _energy(scaled.parameters, h, tau), accepted
         ),
     )
     e = evaluate_polynomial(scaled.e, tau)
     new = _apply_event(data, e, new, root.which, event)
-    return _end(state, new, times, plan)
+    return end_step(state, new, field)
+
+
+# The stiff method pays where the explicit step is this small a part of the time in
+# which the velocity changes, and where this many more such steps would follow.
+_STIFF_SHARE, _STIFF_STEPS = 0.03, 100
+
+
+def _is_stiff(series: Series, h, left, plan: Plan) -> Bool[Array, ""]:
+    """Whether stability, not accuracy, holds the explicit step back."""
+    if plan.method != "auto":
+        return jnp.asarray(plan.method == "stiff")
+    norm = lambda j: jnp.sqrt(sum(jnp.sum(a[j] ** 2) for a in leaves))
+    leaves = jax.tree.leaves(series.parameters)
+    slow = h * 2 * norm(2) < _STIFF_SHARE * norm(1)
+    return slow & (left > _STIFF_STEPS * h)
 
 
 def _step_size(series: Series, tolerances: Tolerances, times, state: State):
@@ -376,7 +409,7 @@ def _allowed(tol, size, coefficient, j: int, order: int):
     return jnp.where(positive & (size > 0), h, jnp.inf)
 
 
-class _ModeFunctions(NamedTuple):
+class ModeFunctions(NamedTuple):
     """All that must stay positive for the modes to last.
 
     They are σ_ik z_ik of the pairs that do not slide; β and ε − β, times the sign of
@@ -387,7 +420,7 @@ class _ModeFunctions(NamedTuple):
         v, c, beta, epsilon: Power coefficients on the step.
         side: ±1, on or off; 0 for a pair that slides.
         used: Which places hold a sliding datum.
-        x1: Inputs.
+        data: Inputs.
     """
 
     v: Float[Array, "j n D"]
@@ -396,11 +429,11 @@ class _ModeFunctions(NamedTuple):
     epsilon: Float[Array, "j n m"]
     side: Float[Array, "n K"]
     used: Bool[Array, "n m"]
-    x1: Float[Array, "K D"]
+    data: Data
 
     def pairs(self, v: Float[Array, "*j n D"]) -> Float[Array, "*j n K"]:
         """σ z from v, or from its coefficients in any basis that sums to one."""
-        return jnp.where(self.side == 0, 1, self.side * inner_products(v, self.x1))
+        return jnp.where(self.side == 0, 1, self.side * inner_products(v, self.data.x1))
 
     def others(self, beta, epsilon, c) -> Float[Array, "*j o"]:
         """The functions of sliding pairs, likewise."""
@@ -418,6 +451,22 @@ class _ModeFunctions(NamedTuple):
         parts = (convert(a) for a in (self.beta, self.epsilon, self.c))
         return self.pairs(convert(self.v)), self.others(*parts)
 
+    def first_root(self) -> FirstRoot:
+        """Where the first of them changes its sign."""
+        pairs, others = self.bernstein()
+        eps = _ON_BOUNDARY * jnp.finfo(self.c.dtype).eps
+        slot = eps * jnp.abs(self.epsilon[0].ravel())
+        tolerance = (
+            jnp.ravel(boundary_width(self.data, self.v[0])),
+            jnp.concatenate([slot, slot, eps * jnp.abs(self.c[0])]),
+        )
+        return first_root(
+            (pairs.reshape(pairs.shape[0], -1), others),
+            tolerance,
+            self.evaluate,
+            self.coefficients,
+        )
+
     def evaluate(self, tau):
         """Both groups at a point of the step."""
         at = lambda a: evaluate_polynomial(a, tau)
@@ -429,7 +478,7 @@ class _ModeFunctions(NamedTuple):
         num_data = self.side.shape[1]
         pairs = self.side.size
         i, k = which // num_data, which % num_data
-        of_pair = self.side.ravel()[which] * (self.v[:, i] @ self.x1[k])
+        of_pair = self.side.ravel()[which] * (self.v[:, i] @ self.data.x1[k])
         of_other = self.others(self.beta, self.epsilon, self.c)[:, which - pairs]
         return jnp.where(which < pairs, of_pair, of_other)
 
@@ -442,30 +491,24 @@ def _matmul(matrix: np.ndarray, rows: Float[Array, "j ..."]) -> Float[Array, "j 
     return jnp.sum(terms * rows[None], axis=1)
 
 
-def _mode_functions(
-    data: Data, modes: Modes, sliding: Basis, scaled: Series, order: int
-):
-    """The functions on one step, and the round-off of their groups."""
-    cut = lambda a: a[: order + 1]
-    parameters = scaled.parameters
+def mode_functions(
+    data: Data, modes: Modes, sliding: Basis, polynomial: Parameters, series: Series
+) -> ModeFunctions:
+    """The functions on one step, from polynomials of one degree on [0, 1]."""
     dtype = data.x1.dtype
     side = jnp.where(modes.on, 1, -1).astype(dtype)
-    functions = _ModeFunctions(
-        v=cut(parameters.v),
-        c=cut(parameters.c),
-        beta=sliding.multipliers(scaled.g),
-        epsilon=data.jump * scaled.e[:, modes.slides],
+    return ModeFunctions(
+        v=polynomial.v,
+        c=polynomial.c,
+        beta=sliding.multipliers(series.g),
+        epsilon=data.jump * series.e[:, modes.slides],
         side=jnp.where(sliding_pairs(modes), 0, side),
         used=modes.slides >= 0,
-        x1=data.x1,
+        data=data,
     )
-    eps = _ON_BOUNDARY * jnp.finfo(dtype).eps
-    slot = eps * jnp.abs(functions.epsilon[0].ravel())
-    others = jnp.concatenate([slot, slot, eps * jnp.abs(functions.c[0])])
-    return functions, (jnp.ravel(boundary_width(data, parameters.v[0])), others)
 
 
-def _save(state: State, times, h, tau, polynomial, accepted, last) -> Saved:
+def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Saved:
     """Parameters at the saved times passed in this step."""
     saved = state.saved
     index = saved.count + jnp.arange(SAVES_A_STEP, dtype=jnp.int32)
@@ -491,20 +534,21 @@ def _save(state: State, times, h, tau, polynomial, accepted, last) -> Saved:
     )
 
 
-def _watch(data, state: State, scaled, h, tau, moved, accepted, running) -> Monitor:
-    """Monitors after a step that ends at the fraction tau."""
+def watch_step(data: Data, state: State, moved: Parameters, passed, energy, accepted):
+    """Monitors after an attempted step, of which this much time has passed."""
     monitor, slides = state.monitor, state.modes.slides
     used = slides >= 0
     z = jnp.sum(moved.v[:, None, :] * data.x1[slides], axis=-1)
     size = jnp.sqrt(jnp.sum(moved.v**2, axis=-1))[:, None] * data.norm[slides]
     distance = jnp.where(used, jnp.abs(z) / jnp.where(size > 0, size, 1), 0)
-    passed = jnp.where(accepted, tau * h, 0)
+    running = state.status == RUNNING
     return Monitor(
-        energy=monitor.energy + _energy(scaled, h, tau),
+        energy=monitor.energy + energy,
         slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),
         sliding_time=monitor.sliding_time + jnp.where(jnp.any(used), passed, 0),
         repelling=monitor.repelling,
         steps=monitor.steps + accepted.astype(jnp.int32),
+        stiff_steps=monitor.stiff_steps + (accepted & state.stiff).astype(jnp.int32),
         attempts=monitor.attempts + running.astype(jnp.int32),
         idle=jnp.where(passed > 0, 0, monitor.idle),
     )
@@ -557,18 +601,17 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
     alive = lambda on, slides: jnp.any(on) | jnp.any(slides >= 0)
     dies = alive(modes.on[i], modes.slides[i]) & ~alive(on, slides)
     dies = dies & (data.slope_off == 0)
+    at = jnp.where(event, i, num)  # nowhere without an event
     modes = Modes(
-        modes.on.at[i].set(jnp.where(event, on, modes.on[i])),
-        modes.slides.at[i].set(jnp.where(event, slides, modes.slides[i])),
+        replace_row(modes.on, at, on),
+        replace_row(modes.slides, at, slides),
     )
     rows = jnp.where(slides >= 0, data.x1.T[:, slides], 0).T
     v_i = jnp.where(collapse, 0, basis(rows).project_out(v[i]))
     table, count = _record(state, choice, i, k, collapse, dies, event)
     overflow = event & choice.overflow & ~collapse
     return state._replace(
-        parameters=state.parameters._replace(
-            v=v.at[i].set(jnp.where(event, v_i, v[i]))
-        ),
+        parameters=state.parameters._replace(v=replace_row(v, at, v_i)),
         modes=modes,
         table=table,
         status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
@@ -607,11 +650,12 @@ def _record(state: State, choice: Choice, i, k, collapse, dies, event):
     ), count
 
 
-def _end(old: State, new: State, times, plan: Plan) -> State:
+def end_step(old: State, new: State, field: Field) -> State:
     """The state after a step, or the last finite one, with its status."""
     leaves = [new.time, *jax.tree.leaves(new.parameters)]
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
     num, num_data = new.modes.on.shape
+    times, plan = field.times, field.plan
     status = new.status
     for happened, code in (
         (new.monitor.attempts >= plan.max_steps, OUT_OF_STEPS),

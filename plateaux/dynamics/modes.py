@@ -116,22 +116,25 @@ class Basis(NamedTuple):
 def basis(rows: Float[Array, "... m D"]) -> Basis:
     """Modified Gram–Schmidt, each row twice; m is small."""
     size = rows.shape[-2]
+    zero = jnp.zeros_like(rows[..., 0, 0])
     q: list[Array] = []
-    lower = jnp.zeros((*rows.shape[:-1], size), rows.dtype)
+    lower: list[Array] = []
     for j in range(size):
         row = rows[..., j, :]
         scale = jnp.sqrt(jnp.sum(row**2, axis=-1))
+        entries = [zero] * size
         for _ in range(2):
             for l, unit in enumerate(q):
                 along = jnp.sum(unit * row, axis=-1)
                 row = row - along[..., None] * unit
-                lower = lower.at[..., j, l].add(along)
+                entries[l] = entries[l] + along
         square = jnp.sum(row**2, axis=-1)
         independent = jnp.sqrt(square) > 1e-10 * scale  # else the same boundary
         norm = jnp.sqrt(jnp.where(independent, square, 1))
         q.append(jnp.where(independent[..., None], row / norm[..., None], 0))
-        lower = lower.at[..., j, j].set(jnp.where(independent, norm, 0))
-    return Basis(jnp.stack(q, axis=-2), lower)
+        entries[j] = jnp.where(independent, norm, 0)
+        lower.append(jnp.stack(entries, axis=-1))
+    return Basis(jnp.stack(q, axis=-2), jnp.stack(lower, axis=-2))
 
 
 def sliding_basis(data: Data, modes: Modes) -> Basis:
@@ -206,7 +209,8 @@ def choose_modes(
     x = jnp.where(used[:, None], data.x1[places], 0)
     eps = jnp.where(used, data.jump * e[places], 0)
     side = jnp.where(on[places], EventKind.on, EventKind.off)
-    last = jnp.arange(places.size, dtype=jnp.int32) == slides.size
+    index = jnp.arange(places.size, dtype=jnp.int32)
+    last = index == slides.size
     before = jnp.where(last, side, EventKind.slide)
     at = places[:, None] == jnp.arange(on.size, dtype=jnp.int32)[None, :]
     in_question = jnp.any(at & used[:, None], axis=0)
@@ -244,8 +248,8 @@ def choose_modes(
     def pivot(carry):
         kind, _, count, _ = carry
         wrong, new, d = look(kind)
-        first = jnp.argmax(wrong)
-        return kind.at[first].set(new[first]), jnp.any(wrong), count + 1, d
+        first = index == jnp.argmax(wrong)
+        return jnp.where(wrong & first, new, kind), jnp.any(wrong), count + 1, d
 
     mine = used & (places == datum)
     start = jnp.where(convex | (before != EventKind.slide), before, side)
@@ -274,5 +278,13 @@ def choose_modes(
 
 def _packed(values: Int[Array, " m"], chosen: Bool[Array, " m"]) -> Int[Array, " m"]:
     """The chosen values in front, then −1; a sort of so few costs more."""
-    target = jnp.where(chosen, jnp.cumsum(chosen) - 1, values.size)
-    return jnp.full_like(values, -1).at[target].set(values, mode="drop")
+    place = jnp.cumsum(chosen, dtype=jnp.int32) - 1
+    index = jnp.arange(values.size, dtype=jnp.int32)
+    here = chosen[None, :] & (place[None, :] == index[:, None])
+    return jnp.max(jnp.where(here, values[None, :], -1), axis=1)
+
+
+def replace_row(rows: Array, i: Int[Array, ""], row: Array) -> Array:
+    """The rows with one replaced; a scatter compiles and runs much slower."""
+    mine = jnp.arange(rows.shape[0], dtype=jnp.int32) == i
+    return jnp.where(mine.reshape(-1, *[1] * (rows.ndim - 1)), row, rows)
