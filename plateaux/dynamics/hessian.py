@@ -73,7 +73,7 @@ def hessian_vector_product(
         >>> print(column.w, column.b, column.c)
         [[7.5]] [4.5] [7.5]
     """
-    if isinstance(network, TwoLayer):
+    if isinstance(network, TwoLayer) and isinstance(vector, TwoLayer):
         return _two_layer_product(problem, network, vector)
     gradient = eqx.filter_grad(ft.partial(loss, problem))
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
@@ -142,7 +142,7 @@ def _two_layer_product(
     e, curvature = _output_derivatives(problem, network, h)
     dh = slope * dz
     df = dc @ h + c @ dh
-    df = df if network.p is None else df + x1 @ vector.p
+    df = df if vector.p is None else df + x1 @ vector.p
     de = curvature * df
     turned = phi.second_derivative(z) * dz * e[None, :] + slope * de[None, :]
     inner = (dc[:, None] * slope * e[None, :] + c[:, None] * turned) @ x1

@@ -186,13 +186,13 @@ def _check_times(times: Any, dtype: Any) -> Array:
             "Argument `times` must be one row of at least two times, but has shape "
             f"{times.shape}."
         )
-    if _checks.is_concrete(times) and not (
-        times[0] == 0 and bool(np.all(np.diff(np.asarray(times)) > 0))
-    ):
+    if not _checks.is_concrete(times):
+        return times
+    first, gap = float(times[0]), float(jnp.min(jnp.diff(times)))
+    if first != 0 or gap <= 0:
         raise ValueError(
             "Argument `times` must increase strictly from 0, but starts at "
-            f"{float(times[0])} and its smallest step is "
-            f"{float(np.min(np.diff(np.asarray(times))))}."
+            f"{first} and its smallest step is {gap}."
         )
     return times
 

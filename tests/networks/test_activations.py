@@ -114,6 +114,16 @@ def test_elephant_overflows_nowhere(dtype):
     np.testing.assert_allclose(phi(z), [0, 0, 1, 1, 1, 0, 0], atol=1e-100)
 
 
+def test_softplus_is_exact_and_has_all_derivatives():
+    phi, z = ACTIVATIONS["softplus"], jnp.linspace(-40.0, 40.0, 4001)
+    np.testing.assert_allclose(phi(z), np.logaddexp(z, 0), rtol=1e-15)
+    third = jax.grad(phi.second_derivative)
+    # The third derivative is odd, the fourth at 0 is −2 (1/4)².
+    assert float(third(0.0)) == float(jax.grad(jax.grad(jax.grad(phi)))(0.0)) == 0.0
+    assert float(jax.grad(third)(0.0)) == pytest.approx(-1 / 8)
+    assert phi(jnp.array([-1e300, 1e300])).tolist() == [0.0, 1e300]
+
+
 def test_elephant_shape():
     phi = Elephant(a=2.0, d=8.0)
     z = jnp.array([-2.0, 2.0, 1.0, 3.0])
