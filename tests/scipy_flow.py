@@ -145,12 +145,11 @@ def first_event(setting, modes, dense, start, stop, c_sign):
 def polished(setting, modes, state, start, guess, guard, c_sign, tolerances):
     """State at the event: integrate to the guess, then one Newton step in time."""
     state, time = integrate(setting, modes, state, start, guess, tolerances), guess
-    what, i, k = guard
-    if what == 0 and time > start:
-        v, _, _ = setting.unpack(state)
+    if time > start:
         rate = velocity(setting, modes, state)
-        z_dot = setting.unpack(rate)[0][i] @ setting.x1[k]
-        shift = -(v[i] @ setting.x1[k]) / z_dot if z_dot != 0 else 0.0
+        value = lambda dt: guards(setting, modes, state + dt * rate, c_sign)[guard]
+        slope = (value(1e-6) - value(-1e-6)) / 2e-6
+        shift = -value(0.0) / slope if slope != 0 else 0.0
         if abs(shift) < 1e-7:
             time, state = time + shift, state + shift * rate
     return time, state
@@ -167,7 +166,11 @@ def integrate(setting, modes, state, start, stop, tolerances):
 
 
 def consistent_row(setting, row, boundary, options, qr, c_i):
-    """Modes of one neuron whose pairs in `boundary` all do what their mode says."""
+    """Modes of one neuron whose pairs in `boundary` all do what their mode says.
+
+    A pair with one option only has just left sliding: its velocity is zero up to the
+    error of the event time, and is not looked at.
+    """
     x1, slope = setting.x1, setting.slope
     choices = itertools.product(*(options[k] for k in boundary))
     changes = lambda choice: sum(
@@ -192,7 +195,8 @@ def consistent_row(setting, row, boundary, options, qr, c_i):
             ON: lambda k: z_dot[k] >= -scale,
             SLIDE: lambda k: abs(z_dot[k]) <= 100 * scale,
         }
-        if all(fine[m](k) for m, k in zip(choice, boundary, strict=True)):
+        decided = zip(choice, boundary, strict=True)
+        if all(len(options[k]) == 1 or fine[m](k) for m, k in decided):
             return trial
     raise RuntimeError(f"No consistent modes at {boundary} from {row[boundary]}.")
 
