@@ -190,15 +190,19 @@ def consistent_row(setting, row, boundary, options, qr, c_i):
             alpha[held] += (1 - slope) * a
         z_dot = x1 @ (-c_i * ((alpha * qr) @ x1))
         scale = TINY * max(1.0, np.max(np.abs(c_i * qr[:, None] * x1)))
-        fine = {
-            OFF: lambda k: z_dot[k] <= scale,
-            ON: lambda k: z_dot[k] >= -scale,
-            SLIDE: lambda k: abs(z_dot[k]) <= 100 * scale,
-        }
-        decided = zip(choice, boundary, strict=True)
-        if all(len(options[k]) == 1 or fine[m](k) for m, k in decided):
+        pairs = zip(choice, boundary, strict=True)
+        if all(
+            len(options[k]) == 1 or agrees(mode, z_dot[k], scale) for mode, k in pairs
+        ):
             return trial
     raise RuntimeError(f"No consistent modes at {boundary} from {row[boundary]}.")
+
+
+def agrees(mode, z_dot, scale):
+    """Whether a pair on its boundary moves as its mode says, up to round-off."""
+    if mode == OFF:
+        return z_dot <= scale
+    return z_dot >= -scale if mode == ON else abs(z_dot) <= 100 * scale
 
 
 def new_row(setting, modes, state, guard):

@@ -12,15 +12,15 @@ from tests.scipy_flow import reference_flow
 def test_agrees_with_the_stored_trajectories(name):
     stored = load(name)
     start = (stored[key] for key in ("x", "y", "v0", "c0"))
-    flow = reference_flow(*start, stored["t1"], rtol=1e-10)
+    flow = reference_flow(*start, stored["t1"])
     events = stored["events"]
     assert flow["kind"] == [event["kind"] for event in events]
     assert flow["neuron"].tolist() == [event["neuron"] for event in events]
     assert flow["datum"].tolist() == [event["datum"] for event in events]
     times = [event["time"] for event in events]
-    np.testing.assert_allclose(flow["times"], times, rtol=0, atol=1e-8)
-    assert abs(flow["loss"] - stored["final"]["loss"]) < 1e-10
-    assert abs(flow["sliding_time"] - stored["time_sliding"]) < 1e-8
+    np.testing.assert_allclose(flow["times"], times, rtol=0, atol=1e-9)
+    assert abs(flow["loss"] - stored["final"]["loss"]) < 1e-12
+    assert abs(flow["sliding_time"] - stored["time_sliding"]) < 1e-9
 
 
 def descent(x, y, v, c, t1, step, weights=None, slope=0.0, p=None, train_output=True):
@@ -65,7 +65,7 @@ def test_imbalance_is_conserved_through_every_event():
 
 def test_a_start_on_the_boundary_is_classified():
     # f = relu(w x + b) with b = 0 exactly at x = 0, which pulls both ways: it slides.
-    x, y = np.array([[0.0], [1.0]]), np.array([-2.0, 3.0])
+    x, y = np.array([[0.0], [1.0]]), np.array([-4.0, 3.0])
     flow = reference_flow(x, y, [[1.0, 0.0]], [1.0], 0.1, train_output=False)
     assert flow["kind"] == ["slide"]
     w = 3 - 2 * np.exp(-0.05)  # w' = (3 - w)/2
