@@ -249,8 +249,9 @@ def apply_row(setting, modes, state, i, row, events, time):
     return setting.pack(v, c, p)
 
 
-def collapse(setting, modes, state, i, datum, events, time):
-    """Absorb neuron i at v_i = 0."""
+def collapse(setting, modes, state, i, events, time):
+    """Absorb neuron i at v_i = 0; its (first) sliding datum goes into the record."""
+    datum = int(np.flatnonzero(modes.kind[i] == SLIDE)[0])
     events.append((time, i, datum, "collapse"))
     modes.kind[i], modes.dead[i] = OFF, True
     modes.refresh(setting)
@@ -320,11 +321,14 @@ def reference_flow(
             stops = stops[1:]
             samples.append(summary(setting, modes, state) | {"time": time})
             continue
-        _, i, k = guard
-        if np.linalg.norm(setting.unpack(state)[0][i]) < 1e-9:
+        what, i, _ = guard
+        held = setting.x1[modes.kind[i] == SLIDE]
+        # On a line, all other boundaries of the neuron meet in v_i = 0.
+        on_a_line = held.size and np.linalg.matrix_rank(held) == x1.shape[1] - 1
+        if what == 0 and on_a_line:
             if on_collapse is not None:
                 on_collapse(time, i, *setting.unpack(state), modes.kind[i].copy())
-            state = collapse(setting, modes, state, i, int(k), events, time)
+            state = collapse(setting, modes, state, i, events, time)
         else:
             row = new_row(setting, modes, state, guard)
             state = apply_row(setting, modes, state, i, row, events, time)

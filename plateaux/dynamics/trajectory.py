@@ -24,12 +24,14 @@ class EventKind(enum.IntEnum):
 
     `none`: an unused row of the table. `off`: the datum left the neuron's active set.
     `on`: the datum entered it. `slide`: the kink began to slide along the datum.
+    `collapse`: the neuron's inner weights reached 0, where all its kinks meet.
     """
 
     none = -1
     off = 0
     on = 1
     slide = 2
+    collapse = 3
 
 
 class Events(eqx.Module):
