@@ -87,8 +87,8 @@ def first_negative(
     Example:
         >>> sums = ExponentialSums(*map(np.array, ([1.0], [[-2.0]], [1.0])))
         >>> time, which = first_negative(sums, 5.0, np.array([False]))
-        >>> round(time, 6) == round(np.log(2), 6), which
-        (True, 0)
+        >>> round(time, 6), which
+        (0.693147, 0)
     """
     if sums.start.size == 0:
         return None
@@ -102,12 +102,9 @@ def first_negative(
             return left, int(np.argmin(np.where(begins_below, ends.left, 0.0)))
         safe, single = _safe(ends), _single(ends)
         if np.all(safe | single):
-            roots = [
-                (_bisected(sums, m, left, right), m) for m in np.flatnonzero(~safe)
-            ]
-            if roots:
-                time, which = min(roots)
-                return time, int(which)
+            which = [int(m) for m in np.flatnonzero(~safe)]
+            if which:
+                return min((_bisected(sums, m, left, right), m) for m in which)
         elif right - left <= max(shortest, 4 * EPS * right):
             # Too short to divide: it only touches zero, or it turns negative here.
             below = ~safe & (ends.right < -ends.noise)
