@@ -115,11 +115,13 @@ def compare(
     relative = distance / jnp.where(norm > 0, norm, jnp.ones_like(norm))
     beyond = relative > threshold
     times = flow.times
-    both = isinstance(ours, TwoLayer) and isinstance(theirs, TwoLayer)
+    matched = None
+    if isinstance(ours, TwoLayer) and isinstance(theirs, TwoLayer):
+        matched = matched_distance(ours, theirs)
     return Comparison(
         times=times,
         relative_distance=relative,
-        matched_distance=matched_distance(ours, theirs) if both else None,
+        matched_distance=matched,
         divergence_time=jnp.min(jnp.where(beyond, times, jnp.inf)),
         flow_events=_event_counts(flow.events),
         descent_events=_event_counts(descent.events),
