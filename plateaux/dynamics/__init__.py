@@ -1,5 +1,12 @@
 """Dynamics: ways of training, all with one record of what happened."""
 
+from .cell_flow import CellFlow as CellFlow, cell_flow as cell_flow
+from .compare import (
+    Comparison as Comparison,
+    compare as compare,
+    matched_distance as matched_distance,
+    modified_gradient as modified_gradient,
+)
 from .descent import descend as descend
 from .flow import flow as flow
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
