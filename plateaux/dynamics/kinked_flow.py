@@ -330,7 +330,7 @@ def explicit_attempt(field: Field, state: State) -> State:
         lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1)), series
     )
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
-    functions = mode_functions(data, state.modes, sliding, polynomial, scaled)
+    functions = mode_functions(field, state.modes, sliding, polynomial, scaled)
     root = functions.first_root()
     tiny = h <= 8 * jnp.finfo(h.dtype).eps * jnp.maximum(state.time, times[-1] * 1e-9)
     accepted = running & (~root.uncertain | tiny)
@@ -402,7 +402,7 @@ def _step_size(series: Series, tolerances: Tolerances, times, state: State):
 
 
 def _allowed(tol, size, coefficient, j: int, order: int):
-    """H with ‖a_j‖h^j = tol^(j/(N+1)) ‖a_0‖: a geometric series whose term N+1 is tol."""
+    """The h with ‖a_j‖h^j = tol^(j/(N+1)) ‖a_0‖, as of a geometric series."""
     positive = coefficient > 0
     ratio = size / jnp.where(positive, coefficient, 1)
     h = tol ** (1 / (order + 1)) * ratio ** (1 / j)
@@ -420,6 +420,8 @@ class ModeFunctions(NamedTuple):
         v, c, beta, epsilon: Power coefficients on the step.
         side: ±1, on or off; 0 for a pair that slides.
         used: Which places hold a sliding datum.
+        noise: Error of the multipliers that the tolerance leaves: a kink that comes
+            to rest with α' at an end of [0, 1] must not chatter within it.
         data: Inputs.
     """
 
@@ -429,6 +431,7 @@ class ModeFunctions(NamedTuple):
     epsilon: Float[Array, "j n m"]
     side: Float[Array, "n K"]
     used: Bool[Array, "n m"]
+    noise: Float[Array, "n m"]
     data: Data
 
     def pairs(self, v: Float[Array, "*j n D"]) -> Float[Array, "*j n K"]:
@@ -455,7 +458,7 @@ class ModeFunctions(NamedTuple):
         """Where the first of them changes its sign."""
         pairs, others = self.bernstein()
         eps = _ON_BOUNDARY * jnp.finfo(self.c.dtype).eps
-        slot = eps * jnp.abs(self.epsilon[0].ravel())
+        slot = jnp.ravel(self.noise + eps * jnp.abs(self.epsilon[0]))
         tolerance = (
             jnp.ravel(boundary_width(self.data, self.v[0])),
             jnp.concatenate([slot, slot, eps * jnp.abs(self.c[0])]),
@@ -492,10 +495,16 @@ def _matmul(matrix: np.ndarray, rows: Float[Array, "j ..."]) -> Float[Array, "j 
 
 
 def mode_functions(
-    data: Data, modes: Modes, sliding: Basis, polynomial: Parameters, series: Series
+    field: "Field", modes: Modes, sliding: Basis, polynomial: Parameters, series: Series
 ) -> ModeFunctions:
-    """The functions on one step, from polynomials of one degree on [0, 1]."""
+    """The functions on one step, from polynomials of one degree on [0, 1].
+
+    The noise of β is what an error of the tolerance in f makes of g.
+    """
+    problem, data, rtol = field.problem, field.data, field.tolerances.rtol
     dtype = data.x1.dtype
+    scale = jnp.abs(series.e[0]) + problem.sample_weights * jnp.abs(problem.y)
+    noise = rtol * jnp.abs(slopes(data, modes)) @ (scale * data.norm)
     side = jnp.where(modes.on, 1, -1).astype(dtype)
     return ModeFunctions(
         v=polynomial.v,
@@ -504,6 +513,7 @@ def mode_functions(
         epsilon=data.jump * series.e[:, modes.slides],
         side=jnp.where(sliding_pairs(modes), 0, side),
         used=modes.slides >= 0,
+        noise=noise[:, None] / data.norm[modes.slides],
         data=data,
     )
 

@@ -27,6 +27,7 @@ from .rosenbrock import GAMMA, RosenbrockStep, lu_solver, rosenbrock_stages
 from .series import Series, inner_products, weighted_sums
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+_ROUND_OFF = 16  # rounding units of a sum of K terms that cancel
 _NEAR = 10  # explicit steps to an event, or to the stiff step's own size
 
 
@@ -130,7 +131,7 @@ def rosenbrock_attempt(field: Field, slope, sliding: Basis, start: Parameters, h
 
 def stiff_attempt(field: Field, state: State) -> State:
     """One attempted Rosenbrock step; a state not running comes back unchanged."""
-    problem, data, tolerances, times, plan = field
+    _, data, tolerances, times, _ = field
     running = (state.status == RUNNING) & state.stiff
     explicit_h, wanted = state.last_steps
     window = jnp.minimum(state.saved.count + 7, times.size - 1)
@@ -139,16 +140,21 @@ def stiff_attempt(field: Field, state: State) -> State:
     capped = h >= left
     h = jnp.where(running, jnp.where(capped, left, h), 0)
     sliding, slope = sliding_basis(data, state.modes), slopes(data, state.modes)
+    still = is_stationary(field, slope, sliding, state.parameters)
+    h = jnp.where(running & still, jnp.minimum(times[window] - state.time, left), h)
+    capped = h >= left
     step, energy = rosenbrock_attempt(field, slope, sliding, state.parameters, h)
+    step = jax.tree.map(lambda a, b: jnp.where(still, a, b), _rest(state), step)
+    energy = jnp.where(still, 0, energy)
     error = _error(state.parameters, step, tolerances)
     finite = jnp.isfinite(error) & jnp.isfinite(energy)
     accurate = finite & (error <= 1)
     # --- events within the step ---
     polynomial = _unflatten(state.parameters, step.dense)
     gradients = _gradient_polynomials(field, slope, sliding, polynomial)
-    functions = mode_functions(data, state.modes, sliding, polynomial, gradients)
+    functions = mode_functions(field, state.modes, sliding, polynomial, gradients)
     root = functions.first_root()
-    clear = (root.which < 0) & ~root.uncertain
+    clear = ((root.which < 0) & ~root.uncertain) | still
     accepted = running & accurate & clear
     full = accepted & capped
     factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** -0.2, _SHRINK, _GROW)
@@ -159,7 +165,8 @@ def stiff_attempt(field: Field, state: State) -> State:
     ahead = jnp.where(root.uncertain, 0.5, root.tau) * h
     approach = jnp.maximum(ahead - _NEAR / 2 * explicit_h, ahead / 2)
     next_h = jnp.where(accurate & ~clear, approach, next_h)
-    goes_on = next_h > 2 * explicit_h
+    # The first steps also damp what explicit steps at their limit left in fast modes.
+    goes_on = next_h > explicit_h
     goes_on = goes_on & ~(accurate & ~clear & (ahead <= _NEAR * explicit_h))
     value = _unflatten(state.parameters, step.value)
     keep = lambda new, old: jnp.where(accepted, new, old)
@@ -175,6 +182,31 @@ def stiff_attempt(field: Field, state: State) -> State:
     )
     new = jax.tree.map(lambda a, b: jnp.where(running, a, b), new, state)
     return end_step(state, new, field)
+
+
+def is_stationary(field: Field, slope, sliding: Basis, parameters: Parameters):
+    """Whether every velocity is round-off of the sums over neurons and data in it.
+
+    A further step would only integrate that round-off along flat directions.
+    """
+    velocity, _, e = mode_field(field, slope, sliding, parameters)
+    z = inner_products(parameters.v, field.data.x1)
+    outputs = jnp.sum(jnp.abs(slope * parameters.c[:, None] * z), axis=0)
+    size = jnp.abs(e) + field.problem.sample_weights * outputs
+    weights = size * field.data.norm
+    terms = jnp.abs(slope) @ weights * neuron_norms(parameters)
+    still = neuron_norms(velocity) <= _ROUND_OFF * jnp.finfo(e.dtype).eps * terms
+    if velocity.p is None:
+        return jnp.all(still)
+    bound = _ROUND_OFF * jnp.finfo(e.dtype).eps * jnp.sum(weights)
+    return jnp.all(still) & (jnp.sqrt(jnp.sum(velocity.p**2)) <= bound)
+
+
+def _rest(state: State) -> RosenbrockStep:
+    """The step that does not move."""
+    y = _flatten(state.parameters)
+    zero = jnp.zeros_like(y)
+    return RosenbrockStep(y, zero, jnp.stack([y, zero, zero, zero, zero]))
 
 
 def _error(start: Parameters, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
