@@ -368,7 +368,7 @@ class _Run:
     def advance(self, t1: float, wanted, max_events: int) -> bool:
         """Go from cell to cell until t1; False if it had to stop before.
 
-        It also stops after as many events without effect as there are pairs: then a
+        It also stops after ten events in a row without effect: then a
         velocity that decides a mode is lost in round-off (a residual 10⁻¹⁶ times the
         others).
         """
@@ -390,7 +390,7 @@ class _Run:
             which, known = found[1], len(self.events)
             self._event(*(int(part[which]) for part in guards[2:]))
             stuck = stuck + 1 if len(self.events) == known else 0
-            if len(self.events) >= max_events or stuck > self.modes.size:
+            if len(self.events) >= max_events or stuck > 10:
                 return False
 
     def _frozen(self):
