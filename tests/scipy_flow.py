@@ -185,7 +185,7 @@ def consistent_row(setting, row, boundary, options, qr, c_i):
             if np.linalg.matrix_rank(x1[held]) == x1.shape[1]:
                 continue  # only v = 0 is left
             a = multipliers(x1, qr, slope, alpha, held)
-            if np.any(a <= TINY) or np.any(a >= 1 - TINY):
+            if np.any(a <= 0) or np.any(a >= 1):
                 continue
             alpha[held] += (1 - slope) * a
         z_dot = x1 @ (-c_i * ((alpha * qr) @ x1))

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 EPS = float(np.finfo(np.float64).eps)
+SHORTEST = 1e-290  # only an interval that starts at 0 can become so short
 
 
 class ExponentialSums(NamedTuple):
@@ -92,7 +93,6 @@ def first_negative(
     """
     if sums.start.size == 0:
         return None
-    shortest = EPS / max(float(np.max(sums.rates, initial=0.0)), 1 / horizon)
     waiting = [(0.0, horizon)]
     while waiting:
         left, right = waiting.pop()
@@ -105,7 +105,7 @@ def first_negative(
             which = [int(m) for m in np.flatnonzero(~safe)]
             if which:
                 return min((_bisected(sums, m, left, right), m) for m in which)
-        elif right - left <= max(shortest, 4 * EPS * right):
+        elif right - left <= max(4 * EPS * right, SHORTEST):
             # Too short to divide: it only touches zero, or it turns negative here.
             below = ~safe & (ends.right < -ends.noise)
             if np.any(below):

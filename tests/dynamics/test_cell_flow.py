@@ -72,6 +72,15 @@ def test_agrees_with_the_integrated_reference(case):
     assert int(flow.most_sliding) == expected["max_sliding_on_one_neuron"]
 
 
+def test_a_tiny_start_is_followed_through_its_first_events():
+    # Residuals differ by ten orders here, and with them the velocities at a boundary.
+    x, y, v, c = flow_data.recipe_1d(3)
+    flow = lambda s: cell_flow(px.Problem(x, y), two_layer(s * v, c), t1=20.0)
+    tiny, tinier = flow(1e-8), flow(1e-12)
+    assert kinds(tiny) == kinds(tinier)
+    np.testing.assert_allclose(inner(tiny.network), inner(tinier.network), atol=1e-6)
+
+
 def test_weights_and_their_sum_set_the_unit_of_time():
     x, y, v, c = flow_data.recipe_1d(5)
     mu = np.linspace(1.0, 3.0, len(x))
