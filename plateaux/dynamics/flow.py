@@ -169,7 +169,13 @@ class Arguments(eqx.Module):
     @property
     def plan(self) -> kinked.Plan:
         """What is fixed when the program is compiled."""
-        return kinked.Plan(self.order, self.max_steps, self.max_events, self.times.size)
+        return kinked.Plan(
+            self.order,
+            self.max_steps,
+            self.max_events,
+            self.times.size,
+            self.method,
+        )
 
 
 def checked(problem, t1, rtol, atol, save, max_events, max_steps, method) -> Arguments:
@@ -281,7 +287,7 @@ def trajectory_of(
             pattern_changes=None,
             num_rejected=monitor.attempts - monitor.steps,
             sliding_time=monitor.sliding_time,
-            num_repelling=monitor.repelling,
+            num_ambiguous=monitor.ambiguous,
             num_stiff=monitor.stiff_steps,
         ),
         time_unit=problem.time_unit,

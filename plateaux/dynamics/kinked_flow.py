@@ -40,7 +40,7 @@ SAFETY = 0.1
 # A pre-activation nearer to 0 than this many rounding units of ‖v_i‖‖x̃_k‖ is on its
 # boundary: it is a sum of d+1 products of Taylor sums.
 _ON_BOUNDARY = 64
-_COLLAPSED = 1e-10  # of the neuron's norm: all its boundaries meet at v = 0
+_COLLAPSED = 1e-12  # of the neuron's norm: all its boundaries meet at v = 0
 _MANY_AT_ONCE = 4  # events without progress in time, in units of pairs + neurons
 
 
@@ -101,7 +101,7 @@ class Monitor(NamedTuple):
         energy: ∫‖θ̇‖² dt so far.
         slide_distance: Largest |z_ik|/(‖v_i‖‖x̃_k‖) of a sliding pair.
         sliding_time: Time with at least one sliding pair.
-        repelling: Times a neuron lay on a boundary that repels on both sides.
+        ambiguous: Times the continuation was not unique.
         steps: Accepted steps.
         stiff_steps: How many of them the stiff method took.
         attempts: All steps.
@@ -111,7 +111,7 @@ class Monitor(NamedTuple):
     energy: Float[Array, ""]
     slide_distance: Float[Array, ""]
     sliding_time: Float[Array, ""]
-    repelling: Int[Array, ""]
+    ambiguous: Int[Array, ""]
     steps: Int[Array, ""]
     stiff_steps: Int[Array, ""]
     attempts: Int[Array, ""]
@@ -208,7 +208,7 @@ def field_of(
 
 
 def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
-    """The state at time 0; pairs that start on a boundary get consistent modes."""
+    """The state at time 0; pairs that start on their boundary are off."""
     data, parameters = data_of(problem, network), parameters_of(network)
     dtype = parameters.v.dtype
     num, dim = parameters.v.shape
@@ -220,7 +220,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
         time=zero,
         parameters=parameters,
         modes=Modes(
-            parameters.v @ data.x1.T > 0,
+            parameters.v @ data.x1.T > boundary_width(data, parameters.v),
             jnp.full((num, places), -1, jnp.int32),
         ),
         longest=jnp.full((), jnp.inf, dtype),
@@ -245,55 +245,25 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
     state = state._replace(
         status=jnp.where(finite, RUNNING, DIVERGED).astype(jnp.int32)
     )
-    return _settle_start(problem, data, state)
+    torn = _torn_at_start(problem, data, parameters)
+    return state._replace(monitor=state.monitor._replace(ambiguous=torn))
 
 
-def _settle_start(problem: Problem, data: Data, state: State) -> State:
-    """Choose modes for every pair on its boundary; those of v_i = 0 stay off."""
-    v, c, _ = state.parameters
-    e = output_gradient(problem, data, state.parameters)
+def _torn_at_start(problem: Problem, data: Data, parameters: Parameters):
+    """How many neurons start on a boundary that they may leave on either side.
+
+    Pairs that start on their boundary count as off. Where that is not consistent they
+    change their mode in an event at time 0; where both sides are, they stay off.
+    """
+    v, c, _ = parameters
+    e = output_gradient(problem, data, parameters)
+    z = v @ data.x1.T
     width = boundary_width(data, v)
-    on_boundary = (jnp.abs(v @ data.x1.T) <= width) & (width > 0)
-    on = state.modes.on & ~on_boundary
-    num_data = on.shape[1]
-    never = jnp.zeros((), bool)
-
-    def unsettled(carry):
-        return jnp.any(carry[0])
-
-    def settle(carry):
-        left, modes, repelling, overflow = carry
-        pair = jnp.argmax(jnp.ravel(left)).astype(jnp.int32)
-        i, k = pair // num_data, pair % num_data
-        off = jnp.int32(EventKind.off)
-        choice = choose_modes(
-            data, e, c[i], modes.on[i], modes.slides[i], k, off, release=never
-        )
-        modes = Modes(
-            replace_row(modes.on, i, choice.on),
-            replace_row(modes.slides, i, choice.slides),
-        )
-        return (
-            left & (jnp.arange(left.size, dtype=jnp.int32).reshape(left.shape) != pair),
-            modes,
-            repelling + choice.repelling,
-            overflow | choice.overflow,
-        )
-
-    none = jnp.zeros((), jnp.int32)
-    carry = (on_boundary, Modes(on, state.modes.slides), none, never)
-    _, modes, repelling, overflow = jax.lax.while_loop(unsettled, settle, carry)
-    v = jnp.where(
-        jnp.any(modes.slides >= 0, axis=1)[:, None],
-        sliding_basis(data, modes).project_out(v),
-        v,
-    )
-    return state._replace(
-        modes=modes,
-        parameters=state.parameters._replace(v=v),
-        monitor=state.monitor._replace(repelling=repelling),
-        status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
-    )
+    slope = jnp.where(z > width, data.slope_on, jnp.asarray(data.slope_off, z.dtype))
+    s_off = -c[:, None] * ((slope * e[None, :]) @ data.x1 @ data.x1.T)
+    s_on = s_off - data.jump * c[:, None] * (e * data.norm**2)[None, :]
+    torn = (jnp.abs(z) <= width) & (width > 0) & (s_off < 0) & (s_on > 0)
+    return jnp.sum(torn, dtype=jnp.int32)
 
 
 class Field(NamedTuple):
@@ -556,7 +526,7 @@ def watch_step(data: Data, state: State, moved: Parameters, passed, energy, acce
         energy=monitor.energy + energy,
         slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),
         sliding_time=monitor.sliding_time + jnp.where(jnp.any(used), passed, 0),
-        repelling=monitor.repelling,
+        ambiguous=monitor.ambiguous,
         steps=monitor.steps + accepted.astype(jnp.int32),
         stiff_steps=monitor.stiff_steps + (accepted & state.stiff).astype(jnp.int32),
         attempts=monitor.attempts + running.astype(jnp.int32),
@@ -603,8 +573,12 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
         data, e, c[i], modes.on[i], modes.slides[i], k, target, release=is_c & event
     )
     # --- collapse: every boundary at once ---
+    # A neuron that slides along d data moves on a line through v = 0; nothing else
+    # leads there in finite time but by a coincidence.
     norm = jnp.sqrt(jnp.sum(v[i] ** 2))
-    collapse = is_pair & (norm <= _COLLAPSED * jnp.sqrt(norm**2 + c[i] ** 2))
+    on_line = jnp.sum(modes.slides[i] >= 0) == v.shape[1] - 1
+    tiny = norm <= _COLLAPSED * jnp.sqrt(norm**2 + c[i] ** 2)
+    collapse = is_pair & (on_line | tiny)
     collapse = collapse & (data.slope_off == 0)
     on = jnp.where(collapse, False, choice.on)
     slides = jnp.where(collapse, -1, choice.slides)
@@ -626,7 +600,7 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
         table=table,
         status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
         monitor=state.monitor._replace(
-            repelling=state.monitor.repelling + (event & choice.repelling),
+            ambiguous=state.monitor.ambiguous + (event & (choice.repelling | collapse)),
             idle=state.monitor.idle + jnp.where(event, count, 0),
         ),
     )

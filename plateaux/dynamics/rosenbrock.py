@@ -208,24 +208,27 @@ def rosenbrock_stages(
         >>> bool(abs(step.value[0] - jnp.exp(-0.1)) < 1e-8)
         True
     """
-    stages: list[Vector] = []
-    for a, c in zip(STAGES, COUPLINGS, strict=True):
-        slope = h * field(_combine(y, a, stages))
-        stages.append(solve(GAMMA * _combine(slope, c, stages)))
-    embedded = _combine(y, STAGES[-1], stages[:-1])
-    u = jnp.stack(stages)
+    a, c = (jnp.asarray(_square(rows), y.dtype) for rows in (STAGES, COUPLINGS))
+
+    def stage(i, u):
+        slope = h * field(y + a[i] @ u)
+        return u.at[i].set(solve(GAMMA * (slope + c[i] @ u)))
+
+    # A loop: written out, eight copies of the field take long to compile.
+    u = jax.lax.fori_loop(
+        0, len(STAGES), stage, jnp.zeros((len(STAGES), *y.shape), y.dtype)
+    )
     dense = jnp.asarray(_dense_weights(), y.dtype) @ u
     return RosenbrockStep(
-        value=embedded + stages[-1],
-        error=stages[-1],
+        value=y + jnp.asarray([*STAGES[-1], 1.0], y.dtype) @ u,
+        error=u[-1],
         dense=jnp.concatenate([y[None, :], dense]),
     )
 
 
-def _combine(start: Vector, weights: tuple[float, ...], stages: list[Vector]) -> Vector:
-    for weight, stage in zip(weights, stages, strict=True):
-        start = start + weight * stage
-    return start
+def _square(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    """The coefficients as a square matrix, zero on and above the diagonal."""
+    return np.array([[*row, *[0.0] * (len(rows) - len(row))] for row in rows])
 
 
 def _lu_solve(lu: Array, order: Array, v: Vector) -> Vector:

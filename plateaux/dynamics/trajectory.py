@@ -116,9 +116,9 @@ class Stats(eqx.Module):
             the raw number of plateaus by pattern is one more.
         num_rejected: Steps tried and not taken, or None for fixed steps.
         sliding_time: Time with at least one sliding pair, or None.
-        num_repelling: Times a kink lay on a boundary that it may leave on either
-            side, where the flow is not unique and the kink kept the side it came
-            from (off at the start); or None.
+        num_ambiguous: Times the flow could go on in several ways, or None: a kink on a
+            boundary that repels it keeps the side it came from (off at the start); a
+            neuron that collapses stays dead. Descent may do otherwise.
         num_stiff: How many of the steps were taken by the stiff method, or None.
     """
 
@@ -127,7 +127,7 @@ class Stats(eqx.Module):
     pattern_changes: Int[Array, ""] | None
     num_rejected: Int[Array, ""] | None = None
     sliding_time: Float[Array, ""] | None = None
-    num_repelling: Int[Array, ""] | None = None
+    num_ambiguous: Int[Array, ""] | None = None
     num_stiff: Int[Array, ""] | None = None
 
 
