@@ -9,6 +9,7 @@ from .compare import (
 )
 from .descent import descend as descend
 from .flow import flow as flow
+from .flow_many import flow_many as flow_many
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
 from .hessian import (
     hessian as hessian,

@@ -338,6 +338,11 @@ def recorded(problem: Problem, networks: Network, record) -> dict[str, Any]:
 
 @eqx.filter_jit
 def _smooth(problem, network, arguments: Arguments, record) -> Trajectory:
+    return smooth_trajectory(problem, network, arguments, record)
+
+
+def smooth_trajectory(problem, network, arguments: Arguments, record) -> Trajectory:
+    """The flow of a network with a smooth activation."""
     times = arguments.times
     run = smooth_flow(
         problem,

@@ -67,7 +67,6 @@ class Tolerances(NamedTuple):
 
     rtol: Float[Array, ""]
     atol: Float[Array, ""]
-    start: Float[Array, " n"]
 
 
 class Table(NamedTuple):
@@ -135,6 +134,7 @@ class State(NamedTuple):
     Attributes:
         time: Flow time.
         parameters: θ.
+        start_norms: ‖θ_i(0)‖.
         modes: Mode of every pair.
         longest: Longest step to try next, after one whose events were uncertain.
         stiff: Whether the stiff method is to take the next step.
@@ -147,6 +147,7 @@ class State(NamedTuple):
 
     time: Float[Array, ""]
     parameters: Parameters
+    start_norms: Float[Array, " n"]
     modes: Modes
     longest: Float[Array, ""]
     stiff: Bool[Array, ""]
@@ -201,10 +202,9 @@ def network_of(like: TwoLayer, parameters: Parameters) -> TwoLayer:
 def field_of(
     problem: Problem, network: TwoLayer, rtol, atol, times, plan: Plan
 ) -> "Field":
-    """What the steps of a run from this network need."""
-    data, start = data_of(problem, network), parameters_of(network)
-    tolerances = Tolerances(SAFETY * rtol, SAFETY * atol, neuron_norms(start))
-    return Field(problem, data, tolerances, times, plan)
+    """What the steps of a run of networks like this one need."""
+    tolerances = Tolerances(SAFETY * rtol, SAFETY * atol)
+    return Field(problem, data_of(problem, network), tolerances, times, plan)
 
 
 def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
@@ -219,6 +219,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
     state = State(
         time=zero,
         parameters=parameters,
+        start_norms=neuron_norms(parameters),
         modes=Modes(
             parameters.v @ data.x1.T > boundary_width(data, parameters.v),
             jnp.full((num, places), -1, jnp.int32),
@@ -285,9 +286,9 @@ class Field(NamedTuple):
 
 
 def explicit_attempt(field: Field, state: State) -> State:
-    """One attempted Taylor step; a state that is not running comes back unchanged."""
+    """One attempted Taylor step; a state that has no use for it stays unchanged."""
     problem, data, tolerances, times, plan = field
-    running = state.status == RUNNING
+    running = (state.status == RUNNING) & ~state.stiff
     sliding = sliding_basis(data, state.modes)
     slope = slopes(data, state.modes)
     series = taylor_series(problem, data, slope, sliding, state.parameters, plan.order)
@@ -316,11 +317,17 @@ def explicit_attempt(field: Field, state: State) -> State:
         longest=jnp.where(
             running & ~accepted, h / 2, jnp.where(running, jnp.inf, state.longest)
         ),
-        stiff=full & _is_stiff(series, h, times[-1] - time, plan),
+        stiff=state.stiff | (full & _is_stiff(series, h, times[-1] - time, plan)),
         last_steps=jnp.where(full, jnp.stack([h, h]), state.last_steps),
         saved=save_passed(state, times, h, tau, polynomial, accepted, full & capped),
         monitor=watch_step(
-            data, state, moved, tau * h, _energy(scaled.parameters, h, tau), accepted
+            data,
+            state,
+            moved,
+            tau * h,
+            _energy(scaled.parameters, h, tau),
+            accepted,
+            running,
         ),
     )
     e = evaluate_polynomial(scaled.e, tau)
@@ -347,7 +354,7 @@ def _step_size(series: Series, tolerances: Tolerances, times, state: State):
     """The longest step the tolerance allows, and whether it reaches the last time."""
     order = series.e.shape[0] - 1
     sizes = neuron_norms(series.parameters)
-    tol = tolerances.rtol * sizes[0] + tolerances.atol * tolerances.start
+    tol = tolerances.rtol * sizes[0] + tolerances.atol * state.start_norms
     steps = [
         _allowed(
             tol / jnp.where(sizes[0] > 0, sizes[0], 1), sizes[0], sizes[j], j, order
@@ -514,14 +521,15 @@ def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Save
     )
 
 
-def watch_step(data: Data, state: State, moved: Parameters, passed, energy, accepted):
+def watch_step(
+    data: Data, state: State, moved: Parameters, passed, energy, accepted, running
+):
     """Monitors after an attempted step, of which this much time has passed."""
     monitor, slides = state.monitor, state.modes.slides
     used = slides >= 0
     z = jnp.sum(moved.v[:, None, :] * data.x1[slides], axis=-1)
     size = jnp.sqrt(jnp.sum(moved.v**2, axis=-1))[:, None] * data.norm[slides]
     distance = jnp.where(used, jnp.abs(z) / jnp.where(size > 0, size, 1), 0)
-    running = state.status == RUNNING
     return Monitor(
         energy=monitor.energy + energy,
         slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),

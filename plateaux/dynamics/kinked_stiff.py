@@ -146,7 +146,7 @@ def stiff_attempt(field: Field, state: State) -> State:
     step, energy = rosenbrock_attempt(field, slope, sliding, state.parameters, h)
     step = jax.tree.map(lambda a, b: jnp.where(still, a, b), _rest(state), step)
     energy = jnp.where(still, 0, energy)
-    error = _error(state.parameters, step, tolerances)
+    error = _error(state, step, tolerances)
     finite = jnp.isfinite(error) & jnp.isfinite(energy)
     accurate = finite & (error <= 1)
     # --- events within the step ---
@@ -178,7 +178,9 @@ def stiff_attempt(field: Field, state: State) -> State:
             running, jnp.stack([explicit_h, next_h]), state.last_steps
         ),
         saved=save_passed(state, times, h, keep(1.0, 0.0), polynomial, accepted, full),
-        monitor=watch_step(data, state, value, keep(h, 0), keep(energy, 0), accepted),
+        monitor=watch_step(
+            data, state, value, keep(h, 0), keep(energy, 0), accepted, running
+        ),
     )
     new = jax.tree.map(lambda a, b: jnp.where(running, a, b), new, state)
     return end_step(state, new, field)
@@ -209,11 +211,12 @@ def _rest(state: State) -> RosenbrockStep:
     return RosenbrockStep(y, zero, jnp.stack([y, zero, zero, zero, zero]))
 
 
-def _error(start: Parameters, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
+def _error(state: State, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
     """Largest error of a neuron in units of what is allowed."""
+    start = state.parameters
     error, end = (_unflatten(start, a) for a in (step.error, step.value))
     size = jnp.maximum(neuron_norms(start), neuron_norms(end))
-    allowed = tolerances.rtol * size + tolerances.atol * tolerances.start
+    allowed = tolerances.rtol * size + tolerances.atol * state.start_norms
     errors = [jnp.max(_ratio(neuron_norms(error), allowed))]
     if start.p is not None:
         norm = lambda p: jnp.sqrt(jnp.sum(p**2))
