@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -40,6 +41,7 @@ def flow(
     max_events: Any = 512,
     max_steps: Any = 10_000,
     method: Any = "auto",
+    derivatives: Any = "forward",
     estimate_error: bool = False,
 ) -> Trajectory:
     r"""Train by gradient flow θ̇ = −∇L(θ), exactly.
@@ -72,6 +74,10 @@ def flow(
         max_steps: Most steps to try.
         method: "auto", "explicit" or "stiff"; auto changes to the stiff method where
             the explicit one is held back by stability.
+        derivatives: "forward": `jax.jvp`, `jax.jacfwd`; "reverse": `jax.grad`,
+            `jax.vjp` of kinked flows, whose memory grows with the root of `max_steps`.
+            Both pass through crossings, slides and event times; where
+            `stats.num_grazing` is not 0 they do not exist.
         estimate_error: Whether to run again at half the tolerance and estimate the
             error of the last parameters from the difference.
 
@@ -99,8 +105,10 @@ def flow(
     """
     check_match(problem, network)
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
+    _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
     record = tuple((record or {}).items())
-    run = _kinked if is_kinked(problem, network) else _smooth
+    kinds = ft.partial(_kinked, reverse=derivatives == "reverse")
+    run = kinds if is_kinked(problem, network) else _smooth
     trajectory = run(problem, network, arguments, record)
     if not estimate_error:
         return trajectory
@@ -223,7 +231,9 @@ def taylor_order(rtol: float) -> int:
 
 
 @eqx.filter_jit
-def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
+def _kinked(
+    problem, network, arguments: Arguments, record, reverse: bool
+) -> Trajectory:
     state = kinked.start_state(problem, network, arguments.plan)
     field = kinked.field_of(
         problem,
@@ -233,7 +243,8 @@ def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
         arguments.times,
         arguments.plan,
     )
-    state = run_to_end(field, state)
+    end = run_recorded if reverse else run_to_end
+    state = end(field, state)
     return trajectory_of(problem, network, arguments, state, record)
 
 
@@ -251,6 +262,23 @@ def run_to_end(field: kinked.Field, state: kinked.State) -> kinked.State:
     if field.plan.method == "explicit":
         return explicit(state)
     return jax.lax.while_loop(running, lambda s: stiff(explicit(s)), state)
+
+
+def run_recorded(field: kinked.Field, state: kinked.State) -> kinked.State:
+    """The same steps in one loop that remembers enough to be run backwards."""
+    both = lambda s: jax.lax.cond(
+        s.stiff,
+        lambda s: stiff_attempt(field, s),
+        lambda s: kinked.explicit_attempt(field, s),
+        s,
+    )
+    return eqxi.while_loop(
+        lambda s: s.status == kinked.RUNNING,
+        both,
+        state,
+        max_steps=field.plan.max_steps + 1,
+        kind="checkpointed",
+    )
 
 
 def trajectory_of(
@@ -288,6 +316,7 @@ def trajectory_of(
             num_rejected=monitor.attempts - monitor.steps,
             sliding_time=monitor.sliding_time,
             num_ambiguous=monitor.ambiguous,
+            num_grazing=monitor.grazing,
             num_stiff=monitor.stiff_steps,
         ),
         time_unit=problem.time_unit,

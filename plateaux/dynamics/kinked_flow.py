@@ -41,6 +41,7 @@ SAFETY = 0.1
 # boundary: it is a sum of d+1 products of Taylor sums.
 _ON_BOUNDARY = 64
 _COLLAPSED = 1e-12  # of the neuron's norm: all its boundaries meet at v = 0
+_GRAZING = 1e-8  # slope of a crossing, in units of the function's largest coefficient
 _MANY_AT_ONCE = 4  # events without progress in time, in units of pairs + neurons
 
 
@@ -101,6 +102,7 @@ class Monitor(NamedTuple):
         slide_distance: Largest |z_ik|/(‖v_i‖‖x̃_k‖) of a sliding pair.
         sliding_time: Time with at least one sliding pair.
         ambiguous: Times the continuation was not unique.
+        grazing: Events at which the flow has no derivative.
         steps: Accepted steps.
         stiff_steps: How many of them the stiff method took.
         attempts: All steps.
@@ -111,6 +113,7 @@ class Monitor(NamedTuple):
     slide_distance: Float[Array, ""]
     sliding_time: Float[Array, ""]
     ambiguous: Int[Array, ""]
+    grazing: Int[Array, ""]
     steps: Int[Array, ""]
     stiff_steps: Int[Array, ""]
     attempts: Int[Array, ""]
@@ -238,7 +241,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
             jnp.zeros(room, jnp.int32),
             none,
         ),
-        monitor=Monitor(zero, zero, zero, none, none, none, none, none),
+        monitor=Monitor(zero, zero, zero, *[none] * 6),
     )
     finite = jnp.all(jnp.isfinite(parameters.v)) & jnp.all(jnp.isfinite(parameters.c))
     if parameters.p is not None:
@@ -292,7 +295,10 @@ def explicit_attempt(field: Field, state: State) -> State:
     sliding = sliding_basis(data, state.modes)
     slope = slopes(data, state.modes)
     series = taylor_series(problem, data, slope, sliding, state.parameters, plan.order)
-    h, capped = _step_size(series, tolerances, times, state)
+    # Where a step ends is a matter of tolerance, except at events and at the last time:
+    # derivatives see only those.
+    h, capped = jax.lax.stop_gradient(_step_size(series, tolerances, times, state))
+    h = jnp.where(capped, times[-1] - state.time, h)
     h = jnp.where(running, h, 0)
     powers = jnp.cumprod(
         jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(plan.order + 1, h)])
@@ -302,11 +308,12 @@ def explicit_attempt(field: Field, state: State) -> State:
     )
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
     functions = mode_functions(field, state.modes, sliding, polynomial, scaled)
-    root = functions.first_root()
+    root = jax.lax.stop_gradient(functions).first_root()
     tiny = h <= 8 * jnp.finfo(h.dtype).eps * jnp.maximum(state.time, times[-1] * 1e-9)
     accepted = running & (~root.uncertain | tiny)
     event = accepted & (root.which >= 0)
-    tau = jnp.where(accepted, root.tau, 0)
+    tau, grazes = _differentiable_root(functions, root)
+    tau = jnp.where(accepted, jnp.where(event, tau, 1), 0)
     full = accepted & ~event
     # A step that is not cut short ends at its own end, without round-off.
     time = jnp.where(full & capped, times[-1], state.time + tau * h)
@@ -330,9 +337,28 @@ def explicit_attempt(field: Field, state: State) -> State:
             running,
         ),
     )
-    e = evaluate_polynomial(scaled.e, tau)
+    e = jax.lax.stop_gradient(evaluate_polynomial(scaled.e, tau))
     new = _apply_event(data, e, new, root.which, event)
-    return end_step(state, new, field)
+    monitor = new.monitor
+    monitor = monitor._replace(grazing=monitor.grazing + (event & grazes))
+    return end_step(state, new._replace(monitor=monitor), field)
+
+
+def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
+    """The root with its derivative, dτ = −dp/p', and whether it has next to none.
+
+    Where p' vanishes the kink only grazes the datum, and at τ = 0 two events coincide:
+    there the flow has no derivative.
+    """
+    a = functions.coefficients(jnp.maximum(root.which, 0))
+    fixed = jax.lax.stop_gradient(a)
+    value = evaluate_polynomial(a, root.tau)
+    rate = evaluate_polynomial(
+        fixed[1:] * np.arange(1, a.shape[0]).astype(a.dtype), root.tau
+    )
+    flat = jnp.abs(rate) <= _GRAZING * jnp.max(jnp.abs(fixed))
+    shift = (value - jax.lax.stop_gradient(value)) / jnp.where(flat, 1, rate)
+    return root.tau - jnp.where(flat, 0, shift), flat | (root.tau == 0)
 
 
 # The stiff method pays where the explicit step is this small a part of the time in
@@ -455,9 +481,9 @@ class ModeFunctions(NamedTuple):
 
     def coefficients(self, which) -> Float[Array, " j"]:
         """Power coefficients of one function."""
-        num_data = self.side.shape[1]
+        num_data = jnp.int32(self.side.shape[1])
         pairs = self.side.size
-        i, k = which // num_data, which % num_data
+        i, k = jax.lax.div(which, num_data), jax.lax.rem(which, num_data)
         of_pair = self.side.ravel()[which] * (self.v[:, i] @ self.data.x1[k])
         of_other = self.others(self.beta, self.epsilon, self.c)[:, which - pairs]
         return jnp.where(which < pairs, of_pair, of_other)
@@ -504,8 +530,7 @@ def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Save
     passed = accepted & (index < times.size) & ((at <= tau) | last)
     at = jnp.clip(at, 0, tau)
     rows = jax.tree.map(
-        lambda a: evaluate_polynomial(a[:, None], at.reshape(-1, *[1] * (a.ndim - 1))),
-        polynomial,
+        lambda a: jax.vmap(lambda tau: evaluate_polynomial(a, tau))(at), polynomial
     )
     put = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(
         all_, new, saved.count, 0
@@ -535,6 +560,7 @@ def watch_step(
         slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),
         sliding_time=monitor.sliding_time + jnp.where(jnp.any(used), passed, 0),
         ambiguous=monitor.ambiguous,
+        grazing=monitor.grazing,
         steps=monitor.steps + accepted.astype(jnp.int32),
         stiff_steps=monitor.stiff_steps + (accepted & state.stiff).astype(jnp.int32),
         attempts=monitor.attempts + running.astype(jnp.int32),
@@ -567,18 +593,29 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
     num, num_data = modes.on.shape
     places = modes.slides.shape[1]
     # --- which neuron and datum, and where the datum goes ---
-    pairs, slots = num * num_data, num * places
+    which = jnp.maximum(which, 0)
+    pairs, slots = jnp.int32(num * num_data), jnp.int32(num * places)
+    num_data, places = jnp.int32(num_data), jnp.int32(places)
     is_pair, is_c = which < pairs, which >= pairs + 2 * slots
-    slot = (which - pairs) % slots
-    i = jnp.where(is_pair, which // num_data, slot // places)
+    slot = jax.lax.rem(jnp.maximum(which - pairs, 0), slots)
+    i = jnp.where(is_pair, jax.lax.div(which, num_data), jax.lax.div(slot, places))
     i = jnp.where(is_c, which - pairs - 2 * slots, i)
     i = jnp.clip(i, 0, num - 1)
-    k = jnp.where(is_pair, which % num_data, modes.slides[i, slot % places])
+    k = jnp.where(
+        is_pair,
+        jax.lax.rem(which, num_data),
+        modes.slides[i, jax.lax.rem(slot, places)],
+    )
     k = jnp.where(is_c, -1, k)
     to_on = jnp.where(is_pair, ~modes.on[i, k], which >= pairs + slots)
     target = jnp.where(to_on, EventKind.on, EventKind.off).astype(jnp.int32)
     choice = choose_modes(
-        data, e, c[i], modes.on[i], modes.slides[i], k, target, release=is_c & event
+        *jax.lax.stop_gradient((data, e, c[i])),
+        modes.on[i],
+        modes.slides[i],
+        k,
+        target,
+        release=is_c & event,
     )
     # --- collapse: every boundary at once ---
     # A neuron that slides along d data moves on a line through v = 0; nothing else

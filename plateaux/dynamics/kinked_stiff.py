@@ -138,10 +138,12 @@ def stiff_attempt(field: Field, state: State) -> State:
     left = times[-1] - state.time
     h = jnp.minimum(jnp.minimum(wanted, times[window] - state.time), left)
     capped = h >= left
-    h = jnp.where(running, jnp.where(capped, left, h), 0)
+    h = jnp.where(capped, left, jax.lax.stop_gradient(h))
+    h = jnp.where(running, h, 0)
     sliding, slope = sliding_basis(data, state.modes), slopes(data, state.modes)
     still = is_stationary(field, slope, sliding, state.parameters)
-    h = jnp.where(running & still, jnp.minimum(times[window] - state.time, left), h)
+    rest = jax.lax.stop_gradient(jnp.minimum(times[window] - state.time, left))
+    h = jnp.where(running & still & ~capped, rest, h)
     capped = h >= left
     step, energy = rosenbrock_attempt(field, slope, sliding, state.parameters, h)
     step = jax.tree.map(lambda a, b: jnp.where(still, a, b), _rest(state), step)
@@ -153,7 +155,7 @@ def stiff_attempt(field: Field, state: State) -> State:
     polynomial = _unflatten(state.parameters, step.dense)
     gradients = _gradient_polynomials(field, slope, sliding, polynomial)
     functions = mode_functions(field, state.modes, sliding, polynomial, gradients)
-    root = functions.first_root()
+    root = jax.lax.stop_gradient(functions).first_root()
     clear = ((root.which < 0) & ~root.uncertain) | still
     accepted = running & accurate & clear
     full = accepted & capped
@@ -165,6 +167,7 @@ def stiff_attempt(field: Field, state: State) -> State:
     ahead = jnp.where(root.uncertain, 0.5, root.tau) * h
     approach = jnp.maximum(ahead - _NEAR / 2 * explicit_h, ahead / 2)
     next_h = jnp.where(accurate & ~clear, approach, next_h)
+    next_h = jax.lax.stop_gradient(next_h)
     # The first steps also damp what explicit steps at their limit left in fast modes.
     goes_on = next_h > explicit_h
     goes_on = goes_on & ~(accurate & ~clear & (ahead <= _NEAR * explicit_h))
