@@ -23,11 +23,18 @@ _ITERATIONS = 60  # as many bisections exhaust double precision
 
 
 def evaluate_polynomial(coefficients: Float[Array, "j ..."], tau) -> Array:
-    """Σ_j a_j τ^j by Horner's rule; the leading axis counts powers."""
-    value = coefficients[-1]
-    for a in coefficients[-2::-1]:
-        value = value * tau + a
-    return value
+    """Σ_j a_j τ^j; the leading axis counts powers."""
+    powers = _powers(tau, coefficients.shape[0])
+    rest = [1] * (coefficients.ndim - 1)
+    return jnp.sum(powers.reshape(-1, *rest) * coefficients, axis=0)
+
+
+def _powers(tau: Float[Array, ""], count: int) -> Float[Array, " j"]:
+    """1, τ, τ², … by multiplication: `power` of floats is twenty times as slow."""
+    powers = [jnp.ones_like(tau), tau]
+    for j in range(2, count):
+        powers.append(powers[j // 2] * powers[j - j // 2])
+    return jnp.stack(powers[:count])
 
 
 def bernstein_matrix(degree: int) -> np.ndarray:
