@@ -106,10 +106,10 @@ def flow(
     check_match(problem, network)
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
-    record = tuple((record or {}).items())
+    recorded = tuple((record or {}).items())
     kinds = ft.partial(_kinked, reverse=derivatives == "reverse")
     run = kinds if is_kinked(problem, network) else _smooth
-    trajectory = run(problem, network, arguments, record)
+    trajectory = run(problem, network, arguments, recorded)
     if not estimate_error:
         return trajectory
     half = arguments.halved()
@@ -301,7 +301,7 @@ def trajectory_of(
         times=times,
         steps=jnp.where(reached, saved.steps[: times.size], monitor.steps),
         losses=jnp.where(reached, losses, jnp.inf),
-        saved=recorded(problem, networks, record),
+        saved=record_all(problem, networks, record),
         network=network,
         outcome=_outcome(state.status),
         events=events,
@@ -353,7 +353,7 @@ def _outcome(status) -> Outcome:
     return outcome
 
 
-def recorded(problem: Problem, networks: Network, record) -> dict[str, Any]:
+def record_all(problem: Problem, networks: Network, record) -> dict[str, Any]:
     """The recorded functions at saved networks, one saved time after another."""
     if not record:
         return {}
@@ -383,19 +383,17 @@ def smooth_trajectory(problem, network, arguments: Arguments, record) -> Traject
         method=arguments.method,
     )
     outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
-    balanced = isinstance(network, TwoLayer) and network.activation.homogeneous
-    drift = (
-        jnp.max(jnp.abs(imbalance(run.network) - imbalance(network)))
-        if balanced
-        else None
-    )
+    drift = None
+    if isinstance(network, TwoLayer) and network.activation.homogeneous:
+        end: Any = run.network
+        drift = jnp.max(jnp.abs(imbalance(end) - imbalance(network)))
     losses = jax.lax.map(ft.partial(loss, problem), run.networks)
     residual = loss(problem, network) - loss(problem, run.network) - run.energy
     return Trajectory(
         times=times,
         steps=run.steps,
         losses=jnp.where(times <= run.time, losses, jnp.inf),
-        saved=recorded(problem, run.networks, record),
+        saved=record_all(problem, run.networks, record),
         network=run.network,
         outcome=Outcome.where(run.diverged, Outcome.diverged, outcome),
         events=None,

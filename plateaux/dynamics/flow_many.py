@@ -85,23 +85,23 @@ def flow_many(
     check_match(problem, one)
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     lanes = min(_checks.count("lanes", lanes), total)
-    record = tuple((record or {}).items())
+    recorded = tuple((record or {}).items())
     if is_kinked(problem, one):
         states, _ = run_lanes(problem, networks, arguments, lanes, progress)
-        return _trajectories(problem, networks, arguments, states, record)
+        return _trajectories(problem, networks, arguments, states, recorded)
     parts = []
     for at in range(0, total, lanes):
         index = jnp.minimum(jnp.arange(at, at + lanes), total - 1)
         part = jax.tree.map(lambda a, i=index: a[i], eqx.filter(networks, eqx.is_array))
         part = eqx.combine(part, networks)
-        parts.append(_smooth_batch(problem, part, arguments, record))
+        parts.append(_smooth_batch(problem, part, arguments, recorded))
         if progress is not None:
             progress(min(at + lanes, total), total)
     join = lambda *rows: jnp.concatenate(rows)[:total]
     return jax.tree.map(join, *parts)
 
 
-def _first_of(networks: Network) -> tuple[Network, int]:
+def _first_of(networks: Network) -> tuple[Any, int]:
     """One of the networks, and how many there are."""
     arrays = eqx.filter(networks, eqx.is_array)
     sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(arrays)}

@@ -7,8 +7,9 @@ neuron that slides) are polynomials too, and the first of them to change its sig
 the step there. Then that neuron's modes are chosen anew.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,8 +166,8 @@ def data_of(problem: Problem, network: TwoLayer) -> Data:
     """The vector field's data."""
     x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
     norm = jnp.sqrt(jnp.sum(x1**2, axis=1))
-    slope = lambda z: float(network.activation.derivative(np.asarray(z)))
-    return Data(x1, norm, slope(-1.0), slope(1.0))
+    activation: Any = network.activation
+    return Data(x1, norm, getattr(activation, "slope", 0.0), 1.0)
 
 
 def parameters_of(network: TwoLayer) -> Parameters:
@@ -199,7 +200,12 @@ def boundary_width(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
 def network_of(like: TwoLayer, parameters: Parameters) -> TwoLayer:
     """The network with these parameters."""
     v, c, p = parameters
-    return TwoLayer(v[:, :-1], v[:, -1], c, p, activation=like.activation)
+    return eqx.tree_at(
+        lambda net: (net.w, net.b, net.c, net.p),
+        like,
+        (v[:, :-1], v[:, -1], c, p),
+        is_leaf=lambda leaf: leaf is None,
+    )
 
 
 def field_of(

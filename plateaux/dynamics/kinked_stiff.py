@@ -221,7 +221,7 @@ def _error(state: State, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
     size = jnp.maximum(neuron_norms(start), neuron_norms(end))
     allowed = tolerances.rtol * size + tolerances.atol * state.start_norms
     errors = [jnp.max(_ratio(neuron_norms(error), allowed))]
-    if start.p is not None:
+    if start.p is not None and end.p is not None:
         norm = lambda p: jnp.sqrt(jnp.sum(p**2))
         gain = norm(end.p - start.p)
         size = jnp.maximum(jnp.maximum(norm(start.p), norm(end.p)), gain)
