@@ -29,6 +29,14 @@ from .save import (
     every as every,
     log_spaced as log_spaced,
 )
+from .steps import (
+    FlowStep as FlowStep,
+    boundary_modes as boundary_modes,
+    boundary_velocities as boundary_velocities,
+    descent_step as descent_step,
+    flow_step as flow_step,
+    modes_of as modes_of,
+)
 from .trajectory import (
     Accuracy as Accuracy,
     EventKind as EventKind,

@@ -265,15 +265,36 @@ def _torn_at_start(problem: Problem, data: Data, parameters: Parameters):
     Pairs that start on their boundary count as off. Where that is not consistent they
     change their mode in an event at time 0; where both sides are, they stay off.
     """
-    v, c, _ = parameters
-    e = output_gradient(problem, data, parameters)
-    z = v @ data.x1.T
-    width = boundary_width(data, v)
-    slope = jnp.where(z > width, data.slope_on, jnp.asarray(data.slope_off, z.dtype))
-    s_off = -c[:, None] * ((slope * e[None, :]) @ data.x1 @ data.x1.T)
-    s_on = s_off - data.jump * c[:, None] * (e * data.norm**2)[None, :]
+    width = boundary_width(data, parameters.v)
+    z = parameters.v @ data.x1.T
+    s_off, s_on = one_sided_velocities(problem, data, parameters, z > width)
     torn = (jnp.abs(z) <= width) & (width > 0) & (s_off < 0) & (s_on > 0)
     return jnp.sum(torn, dtype=jnp.int32)
+
+
+def one_sided_velocities(
+    problem: Problem, data: Data, parameters: Parameters, on: Bool[Array, "n K"]
+) -> tuple[Float[Array, "n K"], Float[Array, "n K"]]:
+    """ż_ik with the pair off and with it on, all else equal.
+
+    s_off = v̇_i·x̃_k with the pair off, s_on = s_off − c_i ε_k‖x̃_k‖².
+
+    Args:
+        problem: Data and loss.
+        data: Inputs and slopes.
+        parameters: Where.
+        on: Sides of all pairs.
+
+    Returns:
+        s_off and s_on.
+    """
+    c = parameters.c[:, None]
+    e = output_gradient(problem, data, parameters)
+    slope = jnp.where(on, data.slope_on, jnp.asarray(data.slope_off, c.dtype))
+    now = -c * ((slope * e[None, :]) @ data.x1 @ data.x1.T)
+    step = -data.jump * c * (e * data.norm**2)[None, :]
+    s_off = jnp.where(on, now - step, now)
+    return s_off, s_off + step
 
 
 class Field(NamedTuple):
@@ -306,12 +327,7 @@ def explicit_attempt(field: Field, state: State) -> State:
     h, capped = jax.lax.stop_gradient(_step_size(series, tolerances, times, state))
     h = jnp.where(capped, times[-1] - state.time, h)
     h = jnp.where(running, h, 0)
-    powers = jnp.cumprod(
-        jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(plan.order + 1, h)])
-    )
-    scaled = jax.tree.map(
-        lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1)), series
-    )
+    scaled = scale_series(series, h)
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
     functions = mode_functions(field, state.modes, sliding, polynomial, scaled)
     root = jax.lax.stop_gradient(functions).first_root()
@@ -350,6 +366,14 @@ def explicit_attempt(field: Field, state: State) -> State:
     return end_step(state, new._replace(monitor=monitor), field)
 
 
+def scale_series(series: Series, h: Float[Array, ""]) -> Series:
+    """The series in powers of τ, t = τh."""
+    size = series.parameters.c.shape[0]
+    powers = jnp.cumprod(jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(size - 1, h)]))
+    scale = lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1))
+    return jax.tree.map(scale, series)
+
+
 def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
     """The root with its derivative, dτ = −dp/p', and whether it has next to none.
 
@@ -369,7 +393,7 @@ def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
 
 # The stiff method pays where the explicit step is this small a part of the time in
 # which the velocity changes, and where this many more such steps would follow.
-_STIFF_SHARE, _STIFF_STEPS = 0.03, 100
+_STIFF_SHARE, _STIFF_STEPS = 0.03, 400
 
 
 def _is_stiff(series: Series, h, left, plan: Plan) -> Bool[Array, ""]:
