@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from .. import _checks
 from ..networks.network import Network
@@ -130,20 +130,23 @@ def _smooth_batch(problem, networks, arguments: Arguments, record) -> Trajectory
 
 
 class _Queue(NamedTuple):
-    """A batch at work, and what is left to do.
+    """All lanes, and the batch at work.
+
+    Lanes that want the explicit and the stiff method never share a batch: a lane that
+    changes its method goes back to the others and waits for the next turn.
 
     Attributes:
-        states: One state a place.
+        store: States of all lanes, as they were when they last left the batch.
+        states: States of the batch.
         lane: Which lane is in each place; the number of lanes if none.
-        next: The first lane that has not begun.
-        done: States of the finished lanes.
+        stiff: Which method the batch runs.
         attempts: Steps tried by the batch.
     """
 
+    store: kinked.State
     states: kinked.State
     lane: Int[Array, " B"]
-    next: Int[Array, ""]
-    done: kinked.State
+    stiff: Bool[Array, ""]
     attempts: Int[Array, ""]
 
 
@@ -168,36 +171,67 @@ def run_lanes(
     """
     _, total = _first_of(networks)
     queue = _start(problem, networks, arguments, lanes)
+    one, _ = _first_of(networks)
     while True:
-        queue = _work(problem, networks, arguments, queue)
-        left = int(jnp.sum(queue.lane < total))
+        queue, left = _work((problem, one, arguments), queue)
         if progress is not None:
-            progress(int(queue.next) - left, total)
+            progress(total - int(left), total)
         if left == 0:
             break
-    used = int(jnp.sum(queue.done.monitor.attempts))
-    return queue.done, used / max(int(queue.attempts) * lanes, 1)
+    used = int(jnp.sum(queue.store.monitor.attempts))
+    return queue.store, used / max(int(queue.attempts) * lanes, 1)
 
 
 @eqx.filter_jit
 def _start(problem, networks, arguments: Arguments, lanes: int) -> _Queue:
     begin = lambda network: kinked.start_state(problem, network, arguments.plan)
-    first = eqx.filter_vmap(begin)(_rows(networks, jnp.arange(lanes, dtype=jnp.int32)))
-    _, total = _first_of(networks)
-    done = jax.tree.map(lambda a: jnp.zeros((total, *a.shape[1:]), a.dtype), first)
-    lane = jnp.arange(lanes, dtype=jnp.int32)
-    return _Queue(first, lane, jnp.int32(lanes), done, jnp.int32(0))
+    store = eqx.filter_vmap(begin)(networks)
+    empty = jnp.full(lanes, store.status.size, jnp.int32)
+    places = jax.tree.map(lambda a: a[jnp.zeros(lanes, jnp.int32)], store)
+    places = places._replace(status=jnp.full(lanes, kinked.COMPLETED, jnp.int32))
+    return _refill(_Queue(store, places, empty, jnp.zeros((), bool), jnp.int32(0)))
 
 
-def _rows(networks: Network, index) -> Network:
-    arrays, static = eqx.partition(networks, eqx.is_array)
-    return eqx.combine(jax.tree.map(lambda a: a[index], arrays), static)
+def _refill(queue: _Queue) -> _Queue:
+    """Put lanes away that have ended or want the other method; fill their places."""
+    store, states, lane, stiff, attempts = queue
+    total = store.status.size
+    ours = lambda s: (s.status == kinked.RUNNING) & (s.stiff == stiff)
+    stays = ours(states) & (lane < total)
+    put = lambda rows, new: rows.at[lane].set(new, mode="drop")
+    store = jax.tree.map(put, store, states)
+    waiting = (store.status == kinked.RUNNING) & ~_within(lane, stays, total)
+    # The other method's turn, when too few lanes are left for this one.
+    same = waiting & (store.stiff == stiff)
+    other = waiting & (store.stiff != stiff)
+    at_work = jnp.sum(stays, dtype=jnp.int32)
+    idle = ~jnp.any(same) & (at_work * 2 <= lane.size) & (jnp.sum(other) >= at_work)
+    change = idle & jnp.any(other)
+    stiff = jnp.where(change, ~stiff, stiff)
+    stays = stays & ~change
+    chosen = jnp.where(change, other, same)
+    (order,) = jnp.nonzero(chosen, size=lane.size, fill_value=total)
+    rank = jnp.cumsum(~stays, dtype=jnp.int32) - 1
+    lane = jnp.where(stays, lane, order[rank].astype(jnp.int32))
+    take = lambda rows: rows[jnp.minimum(lane, total - 1)]
+    states = jax.tree.map(take, store)
+    # A place without a lane rests as a finished one.
+    status = jnp.where(lane < total, states.status, kinked.COMPLETED)
+    states = states._replace(status=status.astype(jnp.int32))
+    return _Queue(store, states, lane, stiff, attempts)
+
+
+def _within(lane, stays, total: int) -> Bool[Array, " L"]:
+    """Which lanes are at work."""
+    place = jnp.where(stays, lane, total)
+    return jnp.zeros(total, bool).at[place].set(True, mode="drop")
 
 
 @eqx.filter_jit(donate="all-except-first")
-def _work_donated(fixed, queue: _Queue) -> _Queue:
-    problem, networks, arguments = fixed
-    one, total = _first_of(networks)
+def _work(fixed, queue: _Queue) -> tuple[_Queue, Int[Array, ""]]:
+    """Some rounds of steps, and how many lanes are left."""
+    problem, one, arguments = fixed
+    total = queue.store.status.size
     field = kinked.field_of(
         problem,
         one,
@@ -211,43 +245,23 @@ def _work_donated(fixed, queue: _Queue) -> _Queue:
     repeat = lambda step: (
         lambda states: jax.lax.fori_loop(0, _ROUND, lambda _, s: step(s), states)
     )
-    begin = lambda network: kinked.start_state(problem, network, arguments.plan)
-
-    def refill(queue: _Queue) -> _Queue:
-        ended = (queue.states.status != kinked.RUNNING) & (queue.lane < total)
-        place = jnp.where(ended, queue.lane, total)
-        put = lambda rows, new: rows.at[place].set(new, mode="drop")
-        done = jax.tree.map(put, queue.done, queue.states)
-        rank = jnp.cumsum(ended, dtype=jnp.int32) - 1
-        lane = jnp.where(ended, jnp.minimum(queue.next + rank, total), queue.lane)
-        fresh = eqx.filter_vmap(begin)(_rows(networks, jnp.minimum(lane, total - 1)))
-        choose = lambda new, old: jnp.where(
-            ended.reshape(-1, *[1] * (new.ndim - 1)), new, old
-        )
-        states = jax.tree.map(choose, fresh, queue.states)
-        # A place without a lane rests as a finished one.
-        status = jnp.where(lane < total, states.status, kinked.COMPLETED)
-        begun = jnp.minimum(queue.next + jnp.sum(ended, dtype=jnp.int32), total)
-        states = states._replace(status=status.astype(jnp.int32))
-        return _Queue(states, lane, begun, done, queue.attempts)
 
     def one_round(carry):
         queue, rounds = carry
-        running = queue.states.status == kinked.RUNNING
-        is_stiff = queue.states.stiff & running
-        # The larger part goes on; the others wait their turn.
-        more = jnp.sum(is_stiff) * 2 > jnp.sum(running)
-        states = jax.lax.cond(more, repeat(stiff), repeat(explicit), queue.states)
+        states = jax.lax.cond(
+            queue.stiff, repeat(stiff), repeat(explicit), queue.states
+        )
         queue = queue._replace(states=states, attempts=queue.attempts + _ROUND)
-        ended = (states.status != kinked.RUNNING) & (queue.lane < total)
-        queue = jax.lax.cond(jnp.any(ended), refill, lambda q: q, queue)
+        going = (states.status == kinked.RUNNING) & (states.stiff == queue.stiff)
+        leaves = ~going & (queue.lane < total)
+        queue = jax.lax.cond(jnp.any(leaves), _refill, lambda q: q, queue)
         return queue, rounds + 1
 
     unfinished = lambda c: jnp.any(c[0].lane < total) & (c[1] < _ROUNDS)
     queue, _ = jax.lax.while_loop(unfinished, one_round, (queue, jnp.int32(0)))
-    return queue
-
-
-def _work(problem, networks, arguments: Arguments, queue: _Queue) -> _Queue:
-    """Some rounds of steps."""
-    return _work_donated((problem, networks, arguments), queue)
+    in_place = jnp.sum(queue.lane < total, dtype=jnp.int32)
+    running = queue.store.status == kinked.RUNNING
+    outside = jnp.sum(
+        running & ~_within(queue.lane, queue.lane < total, total), dtype=jnp.int32
+    )
+    return queue, in_place + outside
