@@ -133,7 +133,7 @@ def _crossing(bernstein, negative) -> Float[Array, " M"]:
     lower = jnp.sum(jnp.where(rows == count[None, :], bernstein, 0), axis=0)
     upper = jnp.maximum(upper, 0)
     share = upper / jnp.where(upper > lower, upper - lower, 1)
-    return jnp.clip((count - 1 + share) / degree, 0, 1)
+    return jnp.clip(((count - 1).astype(share.dtype) + share) / degree, 0, 1)
 
 
 def newton_root(coefficients: Float[Array, " j"], guess, upper) -> Float[Array, ""]:
@@ -141,7 +141,8 @@ def newton_root(coefficients: Float[Array, " j"], guess, upper) -> Float[Array, 
 
     Newton's method, kept within the bracket by bisection, until it stands still.
     """
-    derivative = coefficients[1:] * np.arange(1, coefficients.shape[0])
+    powers = jnp.arange(1, coefficients.shape[0], dtype=coefficients.dtype)
+    derivative = coefficients[1:] * powers
 
     def moving(carry):
         return carry[3] & (carry[4] < _ITERATIONS)
