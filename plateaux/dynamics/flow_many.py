@@ -205,14 +205,19 @@ def _refill(queue: _Queue) -> _Queue:
     same = waiting & (store.stiff == stiff)
     other = waiting & (store.stiff != stiff)
     at_work = jnp.sum(stays, dtype=jnp.int32)
-    idle = ~jnp.any(same) & (at_work * 2 <= lane.size) & (jnp.sum(other) >= at_work)
+    idle = (
+        ~jnp.any(same)
+        & (at_work * 2 <= lane.size)
+        & (jnp.sum(other, dtype=jnp.int32) >= at_work)
+    )
     change = idle & jnp.any(other)
     stiff = jnp.where(change, ~stiff, stiff)
     stays = stays & ~change
     chosen = jnp.where(change, other, same)
     (order,) = jnp.nonzero(chosen, size=lane.size, fill_value=total)
+    order = order.astype(jnp.int32)
     rank = jnp.cumsum(~stays, dtype=jnp.int32) - 1
-    lane = jnp.where(stays, lane, order[rank].astype(jnp.int32))
+    lane = jnp.where(stays, lane, order[rank])
     take = lambda rows: rows[jnp.minimum(lane, total - 1)]
     states = jax.tree.map(take, store)
     # A place without a lane rests as a finished one.

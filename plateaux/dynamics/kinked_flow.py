@@ -362,7 +362,9 @@ def explicit_attempt(field: Field, state: State) -> State:
     e = jax.lax.stop_gradient(evaluate_polynomial(scaled.e, tau))
     new = _apply_event(data, e, new, root.which, event)
     monitor = new.monitor
-    monitor = monitor._replace(grazing=monitor.grazing + (event & grazes))
+    monitor = monitor._replace(
+        grazing=monitor.grazing + (event & grazes).astype(jnp.int32)
+    )
     return end_step(state, new._replace(monitor=monitor), field)
 
 
@@ -469,14 +471,18 @@ class ModeFunctions(NamedTuple):
 
     def pairs(self, v: Float[Array, "*j n D"]) -> Float[Array, "*j n K"]:
         """σ z from v, or from its coefficients in any basis that sums to one."""
-        return jnp.where(self.side == 0, 1, self.side * inner_products(v, self.data.x1))
+        side = _lift(self.side, v.ndim)
+        return jnp.where(side == 0, 1, side * inner_products(v, self.data.x1))
 
     def others(self, beta, epsilon, c) -> Float[Array, "*j o"]:
         """The functions of sliding pairs, likewise."""
         sign = lambda a: jnp.where(a >= 0, 1, -1).astype(a.dtype)
-        low = jnp.where(self.used, sign(self.epsilon[0]) * beta, 1)
-        high = jnp.where(self.used, sign(self.epsilon[0]) * (epsilon - beta), 1)
-        outer = jnp.where(jnp.any(self.used, axis=1), sign(self.c[0]) * c, 1)
+        used = _lift(self.used, beta.ndim)
+        of_slot = _lift(sign(self.epsilon[0]), beta.ndim)
+        of_c = _lift(sign(self.c[0]), c.ndim)
+        low = jnp.where(used, of_slot * beta, 1)
+        high = jnp.where(used, of_slot * (epsilon - beta), 1)
+        outer = jnp.where(jnp.any(used, axis=-1), of_c * c, 1)
         flat = lambda a: a.reshape(*a.shape[:-2], -1)
         return jnp.concatenate([flat(low), flat(high), outer], axis=-1)
 
@@ -519,6 +525,11 @@ class ModeFunctions(NamedTuple):
         return jnp.where(which < pairs, of_pair, of_other)
 
 
+def _lift(a: Array, ndim: int) -> Array:
+    """The array with leading axes of length one."""
+    return a.reshape(*[1] * (ndim - a.ndim), *a.shape)
+
+
 def _matmul(matrix: np.ndarray, rows: Float[Array, "j ..."]) -> Float[Array, "j ..."]:
     """A constant matrix times rows, written out: a dot of this size is slower."""
     terms = jnp.asarray(matrix, rows.dtype).reshape(
@@ -542,7 +553,7 @@ def mode_functions(
     return ModeFunctions(
         v=polynomial.v,
         c=polynomial.c,
-        beta=sliding.multipliers(series.g),
+        beta=jax.vmap(sliding.multipliers)(series.g),
         epsilon=data.jump * series.e[:, modes.slides],
         side=jnp.where(sliding_pairs(modes), 0, side),
         used=modes.slides >= 0,
@@ -669,13 +680,14 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
     v_i = jnp.where(collapse, 0, basis(rows).project_out(v[i]))
     table, count = _record(state, choice, i, k, collapse, dies, event)
     overflow = event & choice.overflow & ~collapse
+    unclear = event & (choice.repelling | collapse)
     return state._replace(
         parameters=state.parameters._replace(v=replace_row(v, at, v_i)),
         modes=modes,
         table=table,
         status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
         monitor=state.monitor._replace(
-            ambiguous=state.monitor.ambiguous + (event & (choice.repelling | collapse)),
+            ambiguous=state.monitor.ambiguous + unclear.astype(jnp.int32),
             idle=state.monitor.idle + jnp.where(event, count, 0),
         ),
     )

@@ -248,7 +248,7 @@ def choose_modes(
     def pivot(carry):
         kind, _, count, _ = carry
         wrong, new, d = look(kind)
-        first = index == jnp.argmax(wrong)
+        first = index == jnp.argmax(wrong).astype(jnp.int32)
         return jnp.where(wrong & first, new, kind), jnp.any(wrong), count + 1, d
 
     mine = used & (places == datum)

@@ -64,9 +64,9 @@ class FirstRoot(NamedTuple):
 
 
 def first_root(
-    bernstein: Sequence[Float[Array, "j M"]],
-    tolerance: Sequence[Float[Array, " M"]],
-    evaluate: Callable[[Float[Array, ""]], Sequence[Float[Array, " M"]]],
+    bernstein: Sequence[Float[Array, "j _"]],
+    tolerance: Sequence[Float[Array, " _"]],
+    evaluate: Callable[[Float[Array, ""]], Sequence[Float[Array, " _"]]],
     coefficients: Callable[[Int[Array, ""]], Float[Array, " j"]],
 ) -> FirstRoot:
     """Find the function that is first to fall below −tolerance, and its root.
@@ -140,7 +140,7 @@ def _crossing(bernstein, negative) -> Float[Array, " M"]:
     lower = jnp.sum(jnp.where(rows == count[None, :], bernstein, 0), axis=0)
     upper = jnp.maximum(upper, 0)
     share = upper / jnp.where(upper > lower, upper - lower, 1)
-    return jnp.clip((count - 1 + share) / degree, 0, 1)
+    return jnp.clip(((count - 1).astype(share.dtype) + share) / degree, 0, 1)
 
 
 def newton_root(coefficients: Float[Array, " j"], guess, upper) -> Float[Array, ""]:
@@ -148,7 +148,8 @@ def newton_root(coefficients: Float[Array, " j"], guess, upper) -> Float[Array, 
 
     Newton's method, kept within the bracket by bisection, until it stands still.
     """
-    derivative = coefficients[1:] * np.arange(1, coefficients.shape[0])
+    powers = jnp.arange(1, coefficients.shape[0], dtype=coefficients.dtype)
+    derivative = coefficients[1:] * powers
 
     def moving(carry):
         return carry[3] & (carry[4] < _ITERATIONS)
