@@ -161,8 +161,9 @@ def data_of(problem: Problem, network: TwoLayer) -> Data:
     """The vector field's data."""
     x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
     norm = jnp.sqrt(jnp.sum(x1**2, axis=1))
-    slope = lambda z: float(network.activation.derivative(np.asarray(z)))
-    return Data(x1, norm, slope(-1.0), slope(1.0))
+    with jax.ensure_compile_time_eval():  # numbers, also inside jit
+        slope = lambda z: float(network.activation.derivative(jnp.asarray(z)))
+        return Data(x1, norm, slope(-1.0), slope(1.0))
 
 
 def parameters_of(network: TwoLayer) -> Parameters:
