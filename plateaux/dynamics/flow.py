@@ -13,11 +13,12 @@ from jaxtyping import Array, Float
 
 from .. import _checks
 from ..networks.activations import LeakyReLU, ReLU
+from ..networks.mlp import MLP
 from ..networks.network import Network
 from ..networks.two_layer import TwoLayer, imbalance
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
-from . import kinked_flow as kinked
+from . import deep_flow as deep, kinked_flow as kinked
 from .descent import Record
 from .kinked_stiff import stiff_attempt
 from .save import LogSpaced, Save
@@ -52,7 +53,9 @@ def flow(
     time, kinks that slide along data are followed exactly: each mode is a smooth
     piece, integrated by Taylor series whose Bernstein coefficients prove that no event
     is missed. Networks with smooth activations, two-layer or deep, are integrated by a
-    Rosenbrock method with their Hessian, or an explicit one if they are large.
+    Rosenbrock method with their Hessian, or an explicit one if they are large. An
+    `MLP` with ReLU or leaky ReLU is integrated by an explicit method with located
+    events until its first slide, where the run ends with `Outcome.sliding`.
 
     A step's error is kept below rtol‖θ_i‖ + atol‖θ_i(0)‖ for every neuron i, θ_i its
     parameters: small neurons are followed as exactly as large ones, so plateaus that
@@ -107,8 +110,12 @@ def flow(
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
     recorded = tuple((record or {}).items())
-    kinds = ft.partial(_kinked, reverse=derivatives == "reverse")
-    run = kinds if is_kinked(problem, network) else _smooth
+    if is_deep(network, method):
+        run = _deep
+    elif is_kinked(problem, network):
+        run = ft.partial(_kinked, reverse=derivatives == "reverse")
+    else:
+        run = _smooth
     trajectory = run(problem, network, arguments, recorded)
     if not estimate_error:
         return trajectory
@@ -122,6 +129,19 @@ def flow(
     )
 
 
+def is_deep(network: Network, method: str) -> bool:
+    """Whether the flow is that of an `MLP` with events, which is explicit only."""
+    activation = network.activation
+    if not isinstance(network, MLP) or not isinstance(activation, ReLU | LeakyReLU):
+        return False
+    if method == "stiff":
+        raise ValueError(
+            "Argument `method` must be 'auto' or 'explicit' for the flow of an MLP "
+            f"with {type(activation).__name__}, but is 'stiff'."
+        )
+    return True
+
+
 def is_kinked(problem: Problem, network: Network) -> bool:
     """Whether the flow has events; a network or loss without any flow is refused."""
     activation = network.activation
@@ -131,9 +151,9 @@ def is_kinked(problem: Problem, network: Network) -> bool:
         network, TwoLayer
     ):
         raise ValueError(
-            "The network must be a TwoLayer with relu or leaky_relu, or have a smooth "
-            f"activation, to have a gradient flow, but is a {type(network).__name__} "
-            f"with {type(activation).__name__}."
+            "The network must be a TwoLayer or MLP with relu or leaky_relu, or have a "
+            "smooth activation, to have a gradient flow, but is a "
+            f"{type(network).__name__} with {type(activation).__name__}."
         )
     if isinstance(activation, LeakyReLU) and not 0 <= activation.slope < 1:
         raise ValueError(
@@ -399,6 +419,61 @@ def smooth_trajectory(problem, network, arguments: Arguments, record) -> Traject
         events=None,
         accuracy=Accuracy(drift, residual),
         stats=Stats(run.num_steps, None, None, num_rejected=run.num_rejected),
+        time_unit=problem.time_unit,
+    )
+
+
+def _deep(problem, network, arguments: Arguments, record) -> Trajectory:
+    # Not the whole of `arguments`: the order of series follows the tolerance, and
+    # another tolerance would compile anew.
+    return _deep_trajectory(
+        problem,
+        network,
+        (arguments.times, arguments.rtol, arguments.atol),
+        jnp.asarray(arguments.max_steps),
+        arguments.max_events,
+        record,
+    )
+
+
+@eqx.filter_jit
+def _deep_trajectory(problem, network, numbers, max_steps, max_events, record):
+    times, rtol, atol = numbers
+    run = deep.deep_flow(
+        problem,
+        network,
+        times=times,
+        rtol=rtol,
+        atol=atol,
+        max_steps=max_steps,
+        max_events=max_events,
+    )
+    outcome = Outcome.where(run.completed, Outcome.completed, Outcome.out_of_steps)
+    for code, other in (
+        (deep.SLIDING, Outcome.sliding),
+        (deep.TOO_MANY_EVENTS, Outcome.too_many_events),
+        (deep.DIVERGED, Outcome.diverged),
+        (deep.STALLED, Outcome.stalled),
+    ):
+        outcome = Outcome.where(run.status == code, other, outcome)
+    losses = jax.lax.map(ft.partial(loss, problem), run.networks)
+    drop = loss(problem, network) - loss(problem, run.network)
+    crossings = (run.events.kind == EventKind.on) | (run.events.kind == EventKind.off)
+    return Trajectory(
+        times=times,
+        steps=run.steps,
+        losses=jnp.where(times <= run.time, losses, jnp.inf),
+        saved=record_all(problem, run.networks, record),
+        network=run.network,
+        outcome=outcome,
+        events=run.events,
+        accuracy=Accuracy(None, drop - run.energy),
+        stats=Stats(
+            run.num_steps,
+            jnp.sum(crossings, dtype=jnp.int32),
+            None,
+            num_rejected=run.num_rejected,
+        ),
         time_unit=problem.time_unit,
     )
 

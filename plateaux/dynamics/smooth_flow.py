@@ -14,15 +14,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
-from ..networks.mlp import MLP
 from ..networks.network import Network
-from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, check_match
+from .error_control import first_step, neuron_norms, step_factor, worst_ratio
 from .explicit import explicit_step
 from .gradient import evaluate
 from .hessian import hessian
@@ -33,9 +31,6 @@ METHODS = ("auto", "explicit", "stiff")
 MOST_STIFF_PARAMETERS = 400
 # Saved times that one step can hold.
 WINDOW = 8
-SAFETY, SHRINK, GROW = 0.9, 0.2, 10.0
-# Exponents of the present and the previous error, for errors of order h⁵.
-PRESENT, PREVIOUS = -0.17, 0.04
 
 
 class SmoothFlow(eqx.Module):
@@ -211,13 +206,12 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
         attempt = lambda s, h: _stiff_attempt(field, problem, build, s.y, h)
     else:
         attempt = lambda s, h: _explicit_attempt(field, s.slope, s.y, h)
-    groups, num_groups = _groups(network)
-    norms = lambda v: jnp.sqrt(jax.ops.segment_sum(v**2, groups, num_groups))
+    norms = neuron_norms(network)
     floor = tolerance.atol * norms(start)
 
     def error_norm(error, y, value):
         scale = tolerance.rtol * jnp.maximum(norms(y), norms(value)) + floor
-        return jnp.max(_ratio(norms(error), scale))
+        return worst_ratio(norms(error), scale)
 
     padded = jnp.concatenate([times, jnp.full(WINDOW, jnp.inf, times.dtype)])
     goes_on = lambda s: (
@@ -248,15 +242,11 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
 def _initial_state(field, y, times, norms) -> _State:
     zero, count = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32)
     slope = field(y)
-    size, speed = norms(y), norms(slope)
-    moving = (size > 0) & (speed > 0)
-    ratio = jnp.where(moving, size, jnp.inf) / jnp.where(moving, speed, 1)
-    h = jnp.minimum(times[-1], jnp.min(ratio) / 100)
     return _State(
         t=zero,
         y=y,
         slope=slope,
-        h=jax.lax.stop_gradient(h),
+        h=first_step(norms(y), norms(slope), times[-1]),
         previous=zero + 1,
         position=count + 1,
         saved=jnp.zeros((len(times) + WINDOW, len(y)), y.dtype).at[0].set(y),
@@ -291,7 +281,7 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     steps = jax.lax.dynamic_update_slice(s.steps, now, (s.position,))
     reached = jnp.sum(window <= t).astype(s.position.dtype)
 
-    new_h = jax.lax.stop_gradient(h) * _factor(error, s.previous, accepted, finite)
+    new_h = jax.lax.stop_gradient(h) * step_factor(error, s.previous, accepted, finite)
     # A step cut short to meet a saved time says nothing against the longer one.
     new_h = jnp.where(accepted & (h < s.h), jnp.maximum(new_h, s.h), new_h)
     keep = lambda new, old: jnp.where(accepted, new, old)
@@ -313,14 +303,6 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     )
 
 
-def _factor(error, previous, accepted, finite) -> Array:
-    """The proportional–integral controller of Gustafsson; 1/10 for a failed step."""
-    safe = jnp.where(finite, jnp.maximum(error, 1e-8), 1)
-    factor = SAFETY * safe**PRESENT * previous**PREVIOUS
-    factor = jnp.clip(factor, SHRINK, jnp.where(accepted, GROW, 1))
-    return jnp.where(finite, factor, 0.1)
-
-
 def _stiff_attempt(field, problem, build, y, h) -> _Attempt:
     r"""Rodas5P for (θ, E), Ė = ‖∇L‖², whose Jacobian is block triangular."""
     matrix = hessian(problem, build(y))
@@ -332,7 +314,7 @@ def _stiff_attempt(field, problem, build, y, h) -> _Attempt:
         solved = inner(v[:-1])
         return jnp.append(solved, v[-1] + GAMMA * h * (row @ solved))
 
-    extended = lambda v: _with_energy(field(v[:-1]))
+    extended = lambda v: with_energy(field(v[:-1]))
     step = rosenbrock_stages(extended, solve, jnp.append(y, jnp.zeros_like(h)), h)
     return _Attempt(
         value=step.value[:-1],
@@ -344,9 +326,9 @@ def _stiff_attempt(field, problem, build, y, h) -> _Attempt:
 
 
 def _explicit_attempt(field, slope, y, h) -> _Attempt:
-    extended = lambda v: _with_energy(field(v[:-1]))
+    extended = lambda v: with_energy(field(v[:-1]))
     start = jnp.append(y, jnp.zeros_like(h))
-    step = explicit_step(extended, _with_energy(slope), start, h)
+    step = explicit_step(extended, with_energy(slope), start, h)
     return _Attempt(
         value=step.value[:-1],
         error=step.error[:-1],
@@ -356,39 +338,6 @@ def _explicit_attempt(field, slope, y, h) -> _Attempt:
     )
 
 
-def _with_energy(slope: Array) -> Array:
+def with_energy(slope: Array) -> Array:
+    """(θ̇, Ė) with Ė = ‖θ̇‖²."""
     return jnp.append(slope, slope @ slope)
-
-
-def _ratio(error: Array, scale: Array) -> Array:
-    """error/scale, where a group without size and error counts as exact."""
-    exact = error == 0
-    return jnp.where(exact, 0, error / jnp.where(exact, 1, scale))
-
-
-def _groups(network: Network) -> tuple[np.ndarray, int]:
-    """For every flat parameter the neuron it belongs to, and how many there are."""
-    params = eqx.filter(network, eqx.is_inexact_array)
-    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-    parts = [
-        np.broadcast_to(_rows(network, i, path, leaf.shape), leaf.shape).ravel()
-        for i, (path, leaf) in enumerate(leaves)
-    ]
-    _, groups = np.unique(np.concatenate(parts), return_inverse=True)
-    return groups, int(groups.max()) + 1
-
-
-def _rows(network: Network, index: int, path: Any, shape: tuple[int, ...]) -> Any:
-    """The neurons of one leaf, to be broadcast along its columns."""
-    name = path[0].name
-    column = lambda first: (
-        first + np.arange(shape[0]).reshape((-1, *[1] * len(shape[1:])))
-    )
-    if isinstance(network, TwoLayer):
-        return network.width if name == "p" else column(0)
-    if not isinstance(network, MLP):
-        return index
-    total = sum(network.widths)
-    if name in ("readout", "readout_bias"):
-        return total if network.out_dim is None else column(total)
-    return column(sum(network.widths[: path[1].idx]))

@@ -124,15 +124,33 @@ class MLP(Network):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*o"]:
         """The output for one sample: shape (), or (out_dim,)."""
-        f = self.readout @ self._forward(x)[1]
+        return self._output(self._forward(x)[1])
+
+    def frozen(
+        self, x: Float[Array, " d"], slopes: tuple[Float[Array, " _"], ...]
+    ) -> tuple[tuple[Float[Array, " _"], ...], Float[Array, "*o"]]:
+        """What is between kinks: φ(z_l) replaced by given slopes times z_l.
+
+        Args:
+            x: One sample.
+            slopes: One slope a unit, an array per hidden layer.
+
+        Returns:
+            The z_l, and the output.
+        """
+        zs, h = self._forward(x, slopes)
+        return zs, self._output(h)
+
+    def _output(self, h):
+        f = self.readout @ h
         return f if self.readout_bias is None else f + self.readout_bias
 
-    def _forward(self, x):
+    def _forward(self, x, slopes=None):
         """The pre-activations of all hidden layers, and the units h_L of the last."""
         zs, h = [], x
         for layer in range(self.depth):
             z = self._preactivation(layer, h)
-            phi = self.activation(z)
+            phi = self.activation(z) if slopes is None else slopes[layer] * z
             skip = self.kind == "residual" and layer > 0
             h = h + self.residual_scale * phi if skip else phi
             zs.append(z)

@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -88,6 +88,31 @@ def arrays(times: Any, **others: tuple[Any, int]) -> tuple[np.ndarray, ...]:
             )
         found.append(array)
     return tuple(found)
+
+
+def event_columns(events: Any) -> tuple[np.ndarray, ...]:
+    """Time, neuron, datum and kind of a run's events, without unused rows."""
+    if events is None or np.asarray(events.time).ndim != 1:
+        raise ValueError(
+            "Events must be those of one run that was watched, but "
+            + ("are None." if events is None else f"have shape {events.time.shape}.")
+        )
+    count = int(events.count)
+    names = ("time", "neuron", "datum", "kind")
+    return tuple(np.asarray(getattr(events, name))[:count] for name in names)
+
+
+def slides(time, neuron, datum, kind, end) -> Iterator[tuple[Any, ...]]:
+    """(neuron, datum, start, end) of every slide, until the pair's next event.
+
+    A collapse of the neuron ends it too; the end of the run, if nothing else does.
+    """
+    slide, collapse = 2, 3  # of `px.EventKind`
+    for i in np.flatnonzero(kind == slide):
+        later = (neuron == neuron[i]) & (np.arange(len(time)) > i)
+        over = later & ((datum == datum[i]) | (kind == collapse))
+        stop = time[np.argmax(over)] if over.any() else end
+        yield neuron[i], datum[i], time[i], stop
 
 
 def until_diverged(values: np.ndarray) -> int:

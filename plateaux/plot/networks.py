@@ -4,7 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import BLUE, SKY, arrays, log_time, optional_ax
+from ._axes import (
+    BLUE,
+    SKY,
+    VERMILLION,
+    arrays,
+    event_columns,
+    log_time,
+    optional_ax,
+    slides,
+)
 
 
 @optional_ax
@@ -13,13 +22,15 @@ def kinks(
     breakpoints: Any,
     data: Any,
     *,
+    events: Any = None,
     time_unit: str = "",
     color: Any = BLUE,
     ax: Any = None,
 ) -> Any:
     """Draw where the kinks of a univariate network are, against log time.
 
-    One line a neuron; the data are the rug on the right. The view is the range of
+    One line a neuron; the data are pale lines and the rug on the right. Where a kink
+    slides along a datum, the datum's line is thick. The view is the range of
     the data and a quarter of it on either side: kinks further out, at infinity or
     undefined leave the figure.
 
@@ -28,6 +39,7 @@ def kinks(
         breakpoints: Positions of the kinks (see `px.patterns.breakpoints`),
             shape (t, n).
         data: Inputs of the data, shape (K,) or (K, 1).
+        events: The run's events, whose slides are drawn; None for none.
         time_unit: What one unit of time is, for the label.
         color: Colour of the lines.
         ax: Axes to draw into; new ones if None.
@@ -66,6 +78,12 @@ def kinks(
         transform=ax.get_yaxis_transform(),
         label="data",
     )
+    ax.hlines(data, times[0], times[-1], color="0.88", linewidth=0.5, zorder=0)
+    if events is not None:
+        rows = slides(*event_columns(events), times[-1])
+        spans = [(data[k], start, end) for _, k, start, end in rows]
+        places = np.array(spans).reshape(-1, 3).T
+        ax.hlines(*places, color=VERMILLION, linewidth=3, alpha=0.5, label="slides")
     ax.set_ylim(low - margin, high + margin)
     ax.set_ylabel("kink position x")
     log_time(ax, times, time_unit)

@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 import plateaux as px
 from plateaux.dynamics import evaluate
-from plateaux.dynamics.smooth_flow import _groups, smooth_flow
+from plateaux.dynamics.error_control import neuron_groups
+from plateaux.dynamics.smooth_flow import smooth_flow
 from plateaux.networks.activations import Activation
 
 methods = pytest.mark.parametrize("method", ["stiff", "explicit"])
@@ -215,17 +216,17 @@ def test_absolute_tolerance_is_relative_to_the_initial_size(key):
 
 def test_groups_of_parameters(key):
     two = px.networks.he(key, width=2, in_dim=3, affine=True)
-    groups, num = _groups(two)
+    groups, num = neuron_groups(two)
     np.testing.assert_array_equal(groups, [0] * 3 + [1] * 3 + [0, 1, 0, 1] + [2] * 4)
     assert num == 3
     deep = px.networks.mlp(key, widths=(2, 3), in_dim=1, out_dim=2, readout_bias=True)
-    groups, num = _groups(deep)
+    groups, num = neuron_groups(deep)
     weights = [0, 1] + [2, 2, 3, 3, 4, 4]
     readout = [5] * 3 + [6] * 3
     np.testing.assert_array_equal(groups, [*weights, 0, 1, 2, 3, 4, *readout, 5, 6])
     assert num == 7
     scalar = px.networks.mlp(key, widths=(2,), in_dim=1, readout_bias=True)
-    np.testing.assert_array_equal(_groups(scalar)[0], [0, 1, 0, 1, 2, 2, 2])
+    np.testing.assert_array_equal(neuron_groups(scalar)[0], [0, 1, 0, 1, 2, 2, 2])
 
 
 @methods

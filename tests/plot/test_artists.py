@@ -230,3 +230,65 @@ def test_snapshots_are_coloured_by_log_time(ax):
 def test_snapshot_at_time_zero_alone(ax):
     plot.function_snapshots([0.0, 1.0], [[0.0, 1.0]], [0.0], ax=ax)
     assert len(ax.lines) == 1
+
+
+# Neuron 0 slides on datum 1 from 0.5 to 3, neuron 1 on datum 2 from 20 to the end.
+EVENTS = SimpleNamespace(
+    time=np.array([0.1, 0.5, 3.0, 20.0, INF]),
+    neuron=np.array([0, 0, 0, 1, -1]),
+    datum=np.array([0, 1, 1, 2, -1]),
+    kind=np.array([1, 2, 0, 2, -1]),
+    count=np.array(4),
+)
+
+
+def run_of(losses=LOSSES):
+    return SimpleNamespace(
+        times=TIMES, losses=losses, events=EVENTS, time_unit="flow time"
+    )
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_events_are_marks_and_slides_are_bars(log, ax):
+    plot.event_raster(run_of(), log=log, ax=ax)
+    off, on, slide = ax.lines
+    assert [line.get_label() for line in ax.lines] == ["off", "on", "slides"]
+    np.testing.assert_array_equal(slide.get_xydata(), [[0.5, 0.0], [20.0, 1.0]])
+    np.testing.assert_array_equal(on.get_xydata(), [[0.1, 0.0]])
+    np.testing.assert_array_equal(off.get_xydata(), [[3.0, 0.0]])
+    boxes = [c.get_paths()[0].get_extents() for c in ax.collections]
+    spans = [(box.x0, box.x1, (box.y0 + box.y1) / 2) for box in boxes]
+    np.testing.assert_allclose(spans, [(0.5, 3.0, 0.0), (20.0, 400.0, 1.0)])
+    assert ax.get_xlabel() == "flow time"
+    assert ax.get_xscale() == ("symlog" if log else "linear")
+
+
+def test_a_run_that_ended_early_is_marked(ax):
+    plot.event_raster(run_of(np.array([4.0, 3.0, 2.0, INF, INF])), ax=ax)
+    end = ax.lines[-1]
+    assert end.get_label() == "run ends"
+    assert end.get_xdata()[0] == 20.0
+
+
+def test_slides_are_thick_on_the_data_of_kinks(ax):
+    x = np.array([-1.0, 0.0, 1.0])
+    positions = np.array([[0.2], [0.3], [0.0], [0.0], [0.6]])
+    plot.kinks(TIMES, positions, x, events=EVENTS, ax=ax)
+    pale, thick = ax.collections
+    segments = [s.tolist() for s in thick.get_segments()]
+    assert segments == [[[0.5, 0.0], [3.0, 0.0]], [[20.0, 1.0], [400.0, 1.0]]]
+    assert len(pale.get_segments()) == 3
+
+
+def test_work_and_precision_are_medians_and_worst(ax):
+    settings = [
+        ([10.0, 30.0, 20.0], [1e-2, 1e-3, 1e-4]),
+        ([40.0, 60.0, 50.0], [1e-6, INF, 1e-7]),
+    ]
+    plot.work_precision({"one": settings}, cost="steps", error="error", ax=ax)
+    median, worst, failed, _ = ax.lines
+    np.testing.assert_array_equal(median.get_xydata(), [[20.0, 1e-3], [50.0, 1e-6]])
+    np.testing.assert_array_equal(worst.get_xydata(), [[30.0, 1e-2], [np.nan] * 2])
+    np.testing.assert_array_equal(failed.get_xydata(), [[50.0, 1e-6]])
+    assert legend(ax) == ["one", "some runs failed", "worst of runs"]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

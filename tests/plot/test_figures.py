@@ -17,14 +17,30 @@ TIMES = np.array([0.0, 0.3, 2.0, 30.0])
 X = np.linspace(-1, 1, 7)
 BAND = quantile_band(np.array([[4.0, 3.0, 2.0, 1.0], [4.0, 2.0, 1.0, 0.5]]), [0.5])
 
+EVENTS = SimpleNamespace(
+    time=np.array([0.3, 1.0, 2.0, np.inf]),
+    neuron=np.array([0, 2, 2, -1]),
+    datum=np.array([1, 3, 3, -1]),
+    kind=np.array([1, 2, 0, -1]),
+    count=np.array(3),
+)
+RUN = SimpleNamespace(
+    times=TIMES, losses=np.ones(4), events=EVENTS, time_unit="flow time of L"
+)
+SETTINGS = {"one": [(np.array([10.0, 12.0]), np.array([1e-3, 1e-4]))]}
+
 FIGURES = {
     plot.loss_curve: (TIMES, jnp.array([4.0, 3.0, 2.0, 1.0])),
     plot.ensemble_band: (TIMES, BAND, [0.5]),
     plot.survival_curves: ({"one": kaplan_meier([1.0, 2.0], [False, True])},),
     plot.kinks: (TIMES, np.ones((4, 3)) * TIMES[:, None], X),
+    plot.event_raster: (RUN,),
     plot.activation_raster: (TIMES, np.arange(12).reshape(4, 3)),
     plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
 }
+# Figures without a time axis, besides those above.
+TIMELESS = {plot.work_precision: (SETTINGS,)}
+FIGURES |= TIMELESS
 every_figure = pytest.mark.parametrize(
     ("figure", "arguments"), FIGURES.items(), ids=[f.__name__ for f in FIGURES]
 )
@@ -67,7 +83,10 @@ def test_signature_and_documentation_are_kept(figure, arguments):
     assert figure.__doc__.startswith("Draw")
 
 
-@every_figure
+@pytest.mark.parametrize(
+    ("figure", "arguments"),
+    [item for item in FIGURES.items() if item[0] not in TIMELESS],
+)
 def test_the_unit_of_time_is_said(figure, arguments, ax):
     figure(*arguments, time_unit="flow time of L", ax=ax)
     labels = {axes.get_xlabel() for axes in ax.figure.axes}
@@ -109,6 +128,15 @@ TABLE = SimpleNamespace(start=[0.0], end=[1.0, 2.0], censored=[True])
         (
             lambda: plot.ensemble_band(TIMES, BAND, [0.5, 0.9]),
             r"`probabilities` .* quantile, 1, each different, but is \[0.5, 0.9\]",
+        ),
+        (
+            lambda: plot.event_raster(SimpleNamespace(events=None)),
+            "one run that was watched, but are None",
+        ),
+        (lambda: plot.work_precision({}), "`table` must hold at least one method"),
+        (
+            lambda: plot.work_precision({"one": [([1.0], [1.0, 2.0])]}),
+            r"'one' has shapes \(1,\) and \(2,\)",
         ),
         (lambda: plot.survival_curves({}), "`curves` must hold at least one curve"),
         (
