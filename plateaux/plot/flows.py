@@ -91,7 +91,8 @@ def event_raster(
     if log:
         log_time(ax, times, time_unit or trajectory.time_unit)
     else:
-        ax.set(xlim=(times[0], times[-1]), xlabel=time_unit or trajectory.time_unit)
+        ax.set_xlabel(time_unit or trajectory.time_unit)
+    ax.set_xlim(times[0], times[-1])
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)
     return ax
@@ -147,7 +148,9 @@ def work_precision(
         worst = np.array([[np.max(part) for part in pair] for pair in pairs])
         drawn = np.where(np.isfinite(median), median, np.nan)
         ax.plot(*drawn.T, marker="o", markersize=4, label=name, **style)
-        seen = np.where(np.isfinite(worst).all(axis=1)[:, None], worst, np.nan)
+        seen = np.where(
+            np.all(np.isfinite(worst), axis=1, keepdims=True), worst, np.nan
+        )
         ax.plot(*seen.T, marker=".", markersize=3, linewidth=0.7, alpha=0.7, **style)
         failed = ~np.isfinite(worst[:, 1]) & np.isfinite(median[:, 1])
         if failed.any():

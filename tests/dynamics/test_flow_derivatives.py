@@ -86,7 +86,7 @@ def test_reverse_mode_is_the_transpose(by_network):
 def test_an_event_that_two_kinks_share_is_flagged():
     """Two equal neurons cross together: event times have no joint derivative."""
     x = jnp.array([[-0.5], [0.5]])
-    problem = px.Problem(x, jnp.array([0.0, 2.0]))
+    problem = px.Problem(x, jnp.array([0.0, 9.0]))
     network = px.TwoLayer([[1.0], [1.0]], [0.3, 0.3], [1.0, 1.0])
     run = px.flow(problem, network, t1=5.0, rtol=1e-8)
     assert int(run.events.count) >= 2

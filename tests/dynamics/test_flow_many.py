@@ -42,7 +42,7 @@ def test_lanes_do_not_notice_their_neighbours(seven):
     nets = batch(order)
     spoiled = eqx.tree_at(lambda n: n.c, nets, nets.c.at[2].set(jnp.nan))
     runs = px.flow_many(problem_1d(), spoiled, lanes=3, **ARGUMENTS)
-    assert bool(runs.outcome[2] == px.Outcome.diverged)
+    assert bool(lane(runs, 2).outcome == px.Outcome.diverged)
     assert not jnp.any(jnp.isnan(runs.losses))
     for place in (0, 1, 3, 4, 5, 6):
         ours, before = lane(runs, place), lane(seven, order[place])
@@ -80,5 +80,7 @@ def test_few_places_wait():
 
 
 def test_networks_without_a_leading_axis_are_refused():
+    nets = batch(range(3))
+    uneven = eqx.tree_at(lambda n: n.b, nets, nets.b[:2])
     with pytest.raises(ValueError, match="one leading axis over initialisations"):
-        px.flow_many(problem_1d(), network_1d(0).w[0, 0], t1=1.0)
+        px.flow_many(problem_1d(), uneven, t1=1.0)
