@@ -62,7 +62,7 @@ def event_raster(
     losses = np.asarray(trajectory.losses)
     ended = np.isfinite(losses[-1]) or not count
     end = times[-1] if ended else max(time[-1], times[np.isfinite(losses)].max())
-    for row, _, start, stop in slides(*columns, end):
+    for row, _, start, stop in slides(columns, end):
         ax.fill_between(
             [start, stop],
             row - 0.35,

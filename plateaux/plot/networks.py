@@ -80,7 +80,7 @@ def kinks(
     )
     ax.hlines(data, times[0], times[-1], color="0.88", linewidth=0.5, zorder=0)
     if events is not None:
-        rows = slides(*event_columns(events), times[-1])
+        rows = slides(event_columns(events), times[-1])
         spans = [(data[k], start, end) for _, k, start, end in rows]
         level, begin, stop = np.array(spans).reshape(-1, 3).T
         ax.hlines(
