@@ -87,27 +87,32 @@ def test_a_step_has_the_order_of_its_series(options):
     problem, data, modes, start = setting(**options)
     basis = sliding_basis(data, modes)
     series = taylor_series(problem, data, slopes(data, modes), basis, start, ORDER)
-    errors = []
-    for h in (0.1, 0.05):
+    beyond = flat(jax.tree.map(lambda a: a[-1], series.parameters))
+    radius = (np.linalg.norm(flat(start)) / np.linalg.norm(beyond)) ** (1 / (ORDER + 1))
+    errors, steps = [], (0.1 * radius, 0.05 * radius)
+    for h in steps:
         end = jax.tree.map(
-            lambda a, h=h: evaluate_polynomial(a[:-1], h), series.parameters
+            lambda a, h=h: evaluate_polynomial(a[:-1], jnp.asarray(h)),
+            series.parameters,
         )
         truth = exact(options.get("loss", "squared"), problem, data, modes, start, h)
         errors.append(np.linalg.norm(flat(end) - truth))
     assert ORDER + 0.5 < np.log2(errors[0] / errors[1]) < ORDER + 1.7
     # what is beyond the order is the next coefficient
-    beyond = flat(jax.tree.map(lambda a: a[-1], series.parameters))
-    assert abs(errors[1] / np.linalg.norm(beyond * 0.05 ** (ORDER + 1)) - 1) < 0.5
+    assert abs(errors[1] / np.linalg.norm(beyond * steps[1] ** (ORDER + 1)) - 1) < 0.5
 
 
 def test_g_and_e_are_series_of_the_gradients_along_the_step():
     problem, data, modes, start = setting("logistic", affine=True)
     slope, basis = slopes(data, modes), sliding_basis(data, modes)
     series = taylor_series(problem, data, slope, basis, start, 12)
-    at = lambda a: evaluate_polynomial(a, 0.05)
-    v, c, p = jax.tree.map(at, series.parameters)
+    data = jax.tree.map(np.asarray, data)
+    at = lambda a: evaluate_polynomial(a, jnp.asarray(0.05))
+    v, c, p = (np.asarray(at(a)) for a in series.parameters)
+    slope = np.asarray(slope)
     f = c @ (slope * (v @ data.x1.T)) + data.x1 @ p
-    e = np.asarray(problem.sample_weights) * GRADIENTS["logistic"](f, problem.y)
+    y = np.asarray(problem.y)
+    e = np.asarray(problem.sample_weights) * GRADIENTS["logistic"](f, y)
     np.testing.assert_allclose(at(series.e), e, rtol=0, atol=1e-13)
     np.testing.assert_allclose(at(series.g), (slope * e) @ data.x1, rtol=0, atol=1e-13)
     assert series.parameters.v.shape == (14, NUM, DIM + 1)
