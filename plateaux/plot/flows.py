@@ -91,7 +91,8 @@ def event_raster(
     if log:
         log_time(ax, times, time_unit or trajectory.time_unit)
     else:
-        ax.set(xlim=(times[0], times[-1]), xlabel=time_unit or trajectory.time_unit)
+        ax.set_xlabel(time_unit or trajectory.time_unit)
+    ax.set_xlim(times[0], times[-1])
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)
     return ax
