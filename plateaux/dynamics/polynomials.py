@@ -57,9 +57,9 @@ class FirstRoot(NamedTuple):
 
 
 def first_root(
-    bernstein: Sequence[Float[Array, "j M"]],
-    tolerance: Sequence[Float[Array, " M"]],
-    evaluate: Callable[[Float[Array, ""]], Sequence[Float[Array, " M"]]],
+    bernstein: Sequence[Float[Array, "j _"]],
+    tolerance: Sequence[Float[Array, " _"]],
+    evaluate: Callable[[Float[Array, ""]], Sequence[Float[Array, " _"]]],
     coefficients: Callable[[Int[Array, ""]], Float[Array, " j"]],
 ) -> FirstRoot:
     """Find the function that is first to fall below −tolerance, and its root.
