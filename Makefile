@@ -41,6 +41,8 @@ bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left
 	$(BIN)/python benchmarks/descent.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/first_result.py
+	$(BIN)/python benchmarks/flow.py
+	$(BIN)/python benchmarks/smooth_flow.py
 
 clean:
 	rm -rf $(VENV) docs/_build dist runs/quick

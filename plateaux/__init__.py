@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         descend as descend,
         every as every,
         flow as flow,
+        flow_many as flow_many,
         gradient_descent as gradient_descent,
         log_spaced as log_spaced,
     )
@@ -47,6 +48,7 @@ _CONTENTS = {
         "descend",
         "every",
         "flow",
+        "flow_many",
         "gradient_descent",
         "log_spaced",
     ),

@@ -9,6 +9,7 @@ from .compare import (
 )
 from .descent import descend as descend
 from .flow import flow as flow
+from .flow_many import flow_many as flow_many
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
 from .hessian import (
     hessian as hessian,
@@ -27,6 +28,14 @@ from .save import (
     at as at,
     every as every,
     log_spaced as log_spaced,
+)
+from .steps import (
+    FlowStep as FlowStep,
+    boundary_modes as boundary_modes,
+    boundary_velocities as boundary_velocities,
+    descent_step as descent_step,
+    flow_step as flow_step,
+    modes_of as modes_of,
 )
 from .trajectory import (
     Accuracy as Accuracy,

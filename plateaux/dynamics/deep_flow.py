@@ -20,7 +20,6 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from ..networks.activations import ReLU
 from ..networks.mlp import MLP
 from ..problems.problem import Problem, check_match
 from .error_control import first_step, neuron_norms, step_factor, worst_ratio
@@ -243,8 +242,7 @@ def _flow(problem, network, times, rtol, atol, max_steps, max_events) -> DeepFlo
 
 def _frozen(problem: Problem, network: MLP, pattern) -> tuple[Array, Array]:
     """Loss and pre-activations of the smooth network that a pattern stands for."""
-    activation = network.activation
-    off = 0.0 if isinstance(activation, ReLU) else activation.slope
+    off = getattr(network.activation, "slope", 0.0)
     slopes = jnp.where(pattern, 1, jnp.asarray(off, problem.x.dtype))
     cuts = [sum(network.widths[: i + 1]) for i in range(network.depth - 1)]
     zs, outputs = jax.vmap(network.frozen, in_axes=(0, 1), out_axes=(1, 0))(

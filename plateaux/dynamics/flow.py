@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -41,6 +42,7 @@ def flow(
     max_events: Any = 512,
     max_steps: Any = 10_000,
     method: Any = "auto",
+    derivatives: Any = "forward",
     estimate_error: bool = False,
 ) -> Trajectory:
     r"""Train by gradient flow θ̇ = −∇L(θ), exactly.
@@ -75,6 +77,10 @@ def flow(
         max_steps: Most steps to try.
         method: "auto", "explicit" or "stiff"; auto changes to the stiff method where
             the explicit one is held back by stability.
+        derivatives: "forward": `jax.jvp`, `jax.jacfwd`; "reverse": `jax.grad`,
+            `jax.vjp` of kinked flows, whose memory grows with the root of `max_steps`.
+            Both pass through crossings, slides and event times; where
+            `stats.num_grazing` is not 0 they do not exist.
         estimate_error: Whether to run again at half the tolerance and estimate the
             error of the last parameters from the difference.
 
@@ -102,12 +108,15 @@ def flow(
     """
     check_match(problem, network)
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
-    record = tuple((record or {}).items())
+    _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
+    recorded = tuple((record or {}).items())
     if is_deep(network, method):
         run = _deep
+    elif is_kinked(problem, network):
+        run = ft.partial(_kinked, reverse=derivatives == "reverse")
     else:
-        run = _kinked if is_kinked(problem, network) else _smooth
-    trajectory = run(problem, network, arguments, record)
+        run = _smooth
+    trajectory = run(problem, network, arguments, recorded)
     if not estimate_error:
         return trajectory
     half = arguments.halved()
@@ -242,7 +251,9 @@ def taylor_order(rtol: float) -> int:
 
 
 @eqx.filter_jit
-def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
+def _kinked(
+    problem, network, arguments: Arguments, record, reverse: bool
+) -> Trajectory:
     state = kinked.start_state(problem, network, arguments.plan)
     field = kinked.field_of(
         problem,
@@ -252,7 +263,8 @@ def _kinked(problem, network, arguments: Arguments, record) -> Trajectory:
         arguments.times,
         arguments.plan,
     )
-    state = run_to_end(field, state)
+    end = run_recorded if reverse else run_to_end
+    state = end(field, state)
     return trajectory_of(problem, network, arguments, state, record)
 
 
@@ -270,6 +282,23 @@ def run_to_end(field: kinked.Field, state: kinked.State) -> kinked.State:
     if field.plan.method == "explicit":
         return explicit(state)
     return jax.lax.while_loop(running, lambda s: stiff(explicit(s)), state)
+
+
+def run_recorded(field: kinked.Field, state: kinked.State) -> kinked.State:
+    """The same steps in one loop that remembers enough to be run backwards."""
+    both = lambda s: jax.lax.cond(
+        s.stiff,
+        lambda s: stiff_attempt(field, s),
+        lambda s: kinked.explicit_attempt(field, s),
+        s,
+    )
+    return eqxi.while_loop(
+        lambda s: s.status == kinked.RUNNING,
+        both,
+        state,
+        max_steps=field.plan.max_steps + 1,
+        kind="checkpointed",
+    )
 
 
 def trajectory_of(
@@ -292,7 +321,7 @@ def trajectory_of(
         times=times,
         steps=jnp.where(reached, saved.steps[: times.size], monitor.steps),
         losses=jnp.where(reached, losses, jnp.inf),
-        saved=recorded(problem, networks, record),
+        saved=record_all(problem, networks, record),
         network=network,
         outcome=_outcome(state.status),
         events=events,
@@ -307,6 +336,7 @@ def trajectory_of(
             num_rejected=monitor.attempts - monitor.steps,
             sliding_time=monitor.sliding_time,
             num_ambiguous=monitor.ambiguous,
+            num_grazing=monitor.grazing,
             num_stiff=monitor.stiff_steps,
         ),
         time_unit=problem.time_unit,
@@ -343,7 +373,7 @@ def _outcome(status) -> Outcome:
     return outcome
 
 
-def recorded(problem: Problem, networks: Network, record) -> dict[str, Any]:
+def record_all(problem: Problem, networks: Network, record) -> dict[str, Any]:
     """The recorded functions at saved networks, one saved time after another."""
     if not record:
         return {}
@@ -357,6 +387,11 @@ def recorded(problem: Problem, networks: Network, record) -> dict[str, Any]:
 
 @eqx.filter_jit
 def _smooth(problem, network, arguments: Arguments, record) -> Trajectory:
+    return smooth_trajectory(problem, network, arguments, record)
+
+
+def smooth_trajectory(problem, network, arguments: Arguments, record) -> Trajectory:
+    """The flow of a network with a smooth activation."""
     times = arguments.times
     run = smooth_flow(
         problem,
@@ -368,19 +403,17 @@ def _smooth(problem, network, arguments: Arguments, record) -> Trajectory:
         method=arguments.method,
     )
     outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
-    balanced = isinstance(network, TwoLayer) and network.activation.homogeneous
-    drift = (
-        jnp.max(jnp.abs(imbalance(run.network) - imbalance(network)))
-        if balanced
-        else None
-    )
+    drift = None
+    if isinstance(network, TwoLayer) and network.activation.homogeneous:
+        end: Any = run.network
+        drift = jnp.max(jnp.abs(imbalance(end) - imbalance(network)))
     losses = jax.lax.map(ft.partial(loss, problem), run.networks)
     residual = loss(problem, network) - loss(problem, run.network) - run.energy
     return Trajectory(
         times=times,
         steps=run.steps,
         losses=jnp.where(times <= run.time, losses, jnp.inf),
-        saved=recorded(problem, run.networks, record),
+        saved=record_all(problem, run.networks, record),
         network=run.network,
         outcome=Outcome.where(run.diverged, Outcome.diverged, outcome),
         events=None,
@@ -430,7 +463,7 @@ def _deep_trajectory(problem, network, numbers, max_steps, max_events, record):
         times=times,
         steps=run.steps,
         losses=jnp.where(times <= run.time, losses, jnp.inf),
-        saved=recorded(problem, run.networks, record),
+        saved=record_all(problem, run.networks, record),
         network=run.network,
         outcome=outcome,
         events=run.events,

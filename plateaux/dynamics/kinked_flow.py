@@ -7,8 +7,9 @@ neuron that slides) are polynomials too, and the first of them to change its sig
 the step there. Then that neuron's modes are chosen anew.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +42,7 @@ SAFETY = 0.1
 # boundary: it is a sum of d+1 products of Taylor sums.
 _ON_BOUNDARY = 64
 _COLLAPSED = 1e-12  # of the neuron's norm: all its boundaries meet at v = 0
+_GRAZING = 1e-8  # slope of a crossing, in units of the function's largest coefficient
 _MANY_AT_ONCE = 4  # events without progress in time, in units of pairs + neurons
 
 
@@ -67,7 +69,6 @@ class Tolerances(NamedTuple):
 
     rtol: Float[Array, ""]
     atol: Float[Array, ""]
-    start: Float[Array, " n"]
 
 
 class Table(NamedTuple):
@@ -102,6 +103,7 @@ class Monitor(NamedTuple):
         slide_distance: Largest |z_ik|/(‖v_i‖‖x̃_k‖) of a sliding pair.
         sliding_time: Time with at least one sliding pair.
         ambiguous: Times the continuation was not unique.
+        grazing: Events at which the flow has no derivative.
         steps: Accepted steps.
         stiff_steps: How many of them the stiff method took.
         attempts: All steps.
@@ -112,6 +114,7 @@ class Monitor(NamedTuple):
     slide_distance: Float[Array, ""]
     sliding_time: Float[Array, ""]
     ambiguous: Int[Array, ""]
+    grazing: Int[Array, ""]
     steps: Int[Array, ""]
     stiff_steps: Int[Array, ""]
     attempts: Int[Array, ""]
@@ -135,6 +138,7 @@ class State(NamedTuple):
     Attributes:
         time: Flow time.
         parameters: θ.
+        start_norms: ‖θ_i(0)‖.
         modes: Mode of every pair.
         longest: Longest step to try next, after one whose events were uncertain.
         stiff: Whether the stiff method is to take the next step.
@@ -147,6 +151,7 @@ class State(NamedTuple):
 
     time: Float[Array, ""]
     parameters: Parameters
+    start_norms: Float[Array, " n"]
     modes: Modes
     longest: Float[Array, ""]
     stiff: Bool[Array, ""]
@@ -161,9 +166,8 @@ def data_of(problem: Problem, network: TwoLayer) -> Data:
     """The vector field's data."""
     x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
     norm = jnp.sqrt(jnp.sum(x1**2, axis=1))
-    with jax.ensure_compile_time_eval():  # numbers, also inside jit
-        slope = lambda z: float(network.activation.derivative(jnp.asarray(z)))
-        return Data(x1, norm, slope(-1.0), slope(1.0))
+    activation: Any = network.activation
+    return Data(x1, norm, getattr(activation, "slope", 0.0), 1.0)
 
 
 def parameters_of(network: TwoLayer) -> Parameters:
@@ -196,16 +200,20 @@ def boundary_width(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
 def network_of(like: TwoLayer, parameters: Parameters) -> TwoLayer:
     """The network with these parameters."""
     v, c, p = parameters
-    return TwoLayer(v[:, :-1], v[:, -1], c, p, activation=like.activation)
+    return eqx.tree_at(
+        lambda net: (net.w, net.b, net.c, net.p),
+        like,
+        (v[:, :-1], v[:, -1], c, p),
+        is_leaf=lambda leaf: leaf is None,
+    )
 
 
 def field_of(
     problem: Problem, network: TwoLayer, rtol, atol, times, plan: Plan
 ) -> "Field":
-    """What the steps of a run from this network need."""
-    data, start = data_of(problem, network), parameters_of(network)
-    tolerances = Tolerances(SAFETY * rtol, SAFETY * atol, neuron_norms(start))
-    return Field(problem, data, tolerances, times, plan)
+    """What the steps of a run of networks like this one need."""
+    tolerances = Tolerances(SAFETY * rtol, SAFETY * atol)
+    return Field(problem, data_of(problem, network), tolerances, times, plan)
 
 
 def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
@@ -220,6 +228,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
     state = State(
         time=zero,
         parameters=parameters,
+        start_norms=neuron_norms(parameters),
         modes=Modes(
             parameters.v @ data.x1.T > boundary_width(data, parameters.v),
             jnp.full((num, places), -1, jnp.int32),
@@ -238,7 +247,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
             jnp.zeros(room, jnp.int32),
             none,
         ),
-        monitor=Monitor(zero, zero, zero, none, none, none, none, none),
+        monitor=Monitor(zero, zero, zero, *[none] * 6),
     )
     finite = jnp.all(jnp.isfinite(parameters.v)) & jnp.all(jnp.isfinite(parameters.c))
     if parameters.p is not None:
@@ -256,15 +265,36 @@ def _torn_at_start(problem: Problem, data: Data, parameters: Parameters):
     Pairs that start on their boundary count as off. Where that is not consistent they
     change their mode in an event at time 0; where both sides are, they stay off.
     """
-    v, c, _ = parameters
-    e = output_gradient(problem, data, parameters)
-    z = v @ data.x1.T
-    width = boundary_width(data, v)
-    slope = jnp.where(z > width, data.slope_on, jnp.asarray(data.slope_off, z.dtype))
-    s_off = -c[:, None] * ((slope * e[None, :]) @ data.x1 @ data.x1.T)
-    s_on = s_off - data.jump * c[:, None] * (e * data.norm**2)[None, :]
+    width = boundary_width(data, parameters.v)
+    z = parameters.v @ data.x1.T
+    s_off, s_on = one_sided_velocities(problem, data, parameters, z > width)
     torn = (jnp.abs(z) <= width) & (width > 0) & (s_off < 0) & (s_on > 0)
     return jnp.sum(torn, dtype=jnp.int32)
+
+
+def one_sided_velocities(
+    problem: Problem, data: Data, parameters: Parameters, on: Bool[Array, "n K"]
+) -> tuple[Float[Array, "n K"], Float[Array, "n K"]]:
+    """ż_ik with the pair off and with it on, all else equal.
+
+    s_off = v̇_i·x̃_k with the pair off, s_on = s_off − c_i ε_k‖x̃_k‖².
+
+    Args:
+        problem: Data and loss.
+        data: Inputs and slopes.
+        parameters: Where.
+        on: Sides of all pairs.
+
+    Returns:
+        s_off and s_on.
+    """
+    c = parameters.c[:, None]
+    e = output_gradient(problem, data, parameters)
+    slope = jnp.where(on, data.slope_on, jnp.asarray(data.slope_off, c.dtype))
+    now = -c * ((slope * e[None, :]) @ data.x1 @ data.x1.T)
+    step = -data.jump * c * (e * data.norm**2)[None, :]
+    s_off = jnp.where(on, now - step, now)
+    return s_off, s_off + step
 
 
 class Field(NamedTuple):
@@ -286,27 +316,26 @@ class Field(NamedTuple):
 
 
 def explicit_attempt(field: Field, state: State) -> State:
-    """One attempted Taylor step; a state that is not running comes back unchanged."""
+    """One attempted Taylor step; a state that has no use for it stays unchanged."""
     problem, data, tolerances, times, plan = field
-    running = state.status == RUNNING
+    running = (state.status == RUNNING) & ~state.stiff
     sliding = sliding_basis(data, state.modes)
     slope = slopes(data, state.modes)
     series = taylor_series(problem, data, slope, sliding, state.parameters, plan.order)
-    h, capped = _step_size(series, tolerances, times, state)
+    # Where a step ends is a matter of tolerance, except at events and at the last time:
+    # derivatives see only those.
+    h, capped = jax.lax.stop_gradient(_step_size(series, tolerances, times, state))
+    h = jnp.where(capped, times[-1] - state.time, h)
     h = jnp.where(running, h, 0)
-    powers = jnp.cumprod(
-        jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(plan.order + 1, h)])
-    )
-    scaled = jax.tree.map(
-        lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1)), series
-    )
+    scaled = scale_series(series, h)
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
     functions = mode_functions(field, state.modes, sliding, polynomial, scaled)
-    root = functions.first_root()
+    root = jax.lax.stop_gradient(functions).first_root()
     tiny = h <= 8 * jnp.finfo(h.dtype).eps * jnp.maximum(state.time, times[-1] * 1e-9)
     accepted = running & (~root.uncertain | tiny)
     event = accepted & (root.which >= 0)
-    tau = jnp.where(accepted, root.tau, 0)
+    tau, grazes = _differentiable_root(functions, root)
+    tau = jnp.where(accepted, jnp.where(event, tau, 1), 0)
     full = accepted & ~event
     # A step that is not cut short ends at its own end, without round-off.
     time = jnp.where(full & capped, times[-1], state.time + tau * h)
@@ -317,21 +346,56 @@ def explicit_attempt(field: Field, state: State) -> State:
         longest=jnp.where(
             running & ~accepted, h / 2, jnp.where(running, jnp.inf, state.longest)
         ),
-        stiff=full & _is_stiff(series, h, times[-1] - time, plan),
+        stiff=state.stiff | (full & _is_stiff(series, h, times[-1] - time, plan)),
         last_steps=jnp.where(full, jnp.stack([h, h]), state.last_steps),
         saved=save_passed(state, times, h, tau, polynomial, accepted, full & capped),
         monitor=watch_step(
-            data, state, moved, tau * h, _energy(scaled.parameters, h, tau), accepted
+            data,
+            state,
+            moved,
+            tau * h,
+            _energy(scaled.parameters, h, tau),
+            accepted,
+            running,
         ),
     )
-    e = evaluate_polynomial(scaled.e, tau)
+    e = jax.lax.stop_gradient(evaluate_polynomial(scaled.e, tau))
     new = _apply_event(data, e, new, root.which, event)
-    return end_step(state, new, field)
+    monitor = new.monitor
+    monitor = monitor._replace(
+        grazing=monitor.grazing + (event & grazes).astype(jnp.int32)
+    )
+    return end_step(state, new._replace(monitor=monitor), field)
+
+
+def scale_series(series: Series, h: Float[Array, ""]) -> Series:
+    """The series in powers of τ, t = τh."""
+    size = series.parameters.c.shape[0]
+    powers = jnp.cumprod(jnp.concatenate([jnp.ones(1, h.dtype), jnp.full(size - 1, h)]))
+    scale = lambda a: a * powers[: a.shape[0]].reshape(-1, *[1] * (a.ndim - 1))
+    return jax.tree.map(scale, series)
+
+
+def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
+    """The root with its derivative, dτ = −dp/p', and whether it has next to none.
+
+    Where p' vanishes the kink only grazes the datum, and at τ = 0 two events coincide:
+    there the flow has no derivative.
+    """
+    a = functions.coefficients(jnp.maximum(root.which, 0))
+    fixed = jax.lax.stop_gradient(a)
+    value = evaluate_polynomial(a, root.tau)
+    rate = evaluate_polynomial(
+        fixed[1:] * np.arange(1, a.shape[0]).astype(a.dtype), root.tau
+    )
+    flat = jnp.abs(rate) <= _GRAZING * jnp.max(jnp.abs(fixed))
+    shift = (value - jax.lax.stop_gradient(value)) / jnp.where(flat, 1, rate)
+    return root.tau - jnp.where(flat, 0, shift), flat | (root.tau == 0)
 
 
 # The stiff method pays where the explicit step is this small a part of the time in
 # which the velocity changes, and where this many more such steps would follow.
-_STIFF_SHARE, _STIFF_STEPS = 0.03, 100
+_STIFF_SHARE, _STIFF_STEPS = 0.03, 400
 
 
 def _is_stiff(series: Series, h, left, plan: Plan) -> Bool[Array, ""]:
@@ -348,7 +412,7 @@ def _step_size(series: Series, tolerances: Tolerances, times, state: State):
     """The longest step the tolerance allows, and whether it reaches the last time."""
     order = series.e.shape[0] - 1
     sizes = neuron_norms(series.parameters)
-    tol = tolerances.rtol * sizes[0] + tolerances.atol * tolerances.start
+    tol = tolerances.rtol * sizes[0] + tolerances.atol * state.start_norms
     steps = [
         _allowed(
             tol / jnp.where(sizes[0] > 0, sizes[0], 1), sizes[0], sizes[j], j, order
@@ -407,14 +471,18 @@ class ModeFunctions(NamedTuple):
 
     def pairs(self, v: Float[Array, "*j n D"]) -> Float[Array, "*j n K"]:
         """σ z from v, or from its coefficients in any basis that sums to one."""
-        return jnp.where(self.side == 0, 1, self.side * inner_products(v, self.data.x1))
+        side = _lift(self.side, v.ndim)
+        return jnp.where(side == 0, 1, side * inner_products(v, self.data.x1))
 
     def others(self, beta, epsilon, c) -> Float[Array, "*j o"]:
         """The functions of sliding pairs, likewise."""
         sign = lambda a: jnp.where(a >= 0, 1, -1).astype(a.dtype)
-        low = jnp.where(self.used, sign(self.epsilon[0]) * beta, 1)
-        high = jnp.where(self.used, sign(self.epsilon[0]) * (epsilon - beta), 1)
-        outer = jnp.where(jnp.any(self.used, axis=1), sign(self.c[0]) * c, 1)
+        used = _lift(self.used, beta.ndim)
+        of_slot = _lift(sign(self.epsilon[0]), beta.ndim)
+        of_c = _lift(sign(self.c[0]), c.ndim)
+        low = jnp.where(used, of_slot * beta, 1)
+        high = jnp.where(used, of_slot * (epsilon - beta), 1)
+        outer = jnp.where(jnp.any(used, axis=-1), of_c * c, 1)
         flat = lambda a: a.reshape(*a.shape[:-2], -1)
         return jnp.concatenate([flat(low), flat(high), outer], axis=-1)
 
@@ -449,12 +517,17 @@ class ModeFunctions(NamedTuple):
 
     def coefficients(self, which) -> Float[Array, " j"]:
         """Power coefficients of one function."""
-        num_data = self.side.shape[1]
+        num_data = jnp.int32(self.side.shape[1])
         pairs = self.side.size
-        i, k = which // num_data, which % num_data
+        i, k = jax.lax.div(which, num_data), jax.lax.rem(which, num_data)
         of_pair = self.side.ravel()[which] * (self.v[:, i] @ self.data.x1[k])
         of_other = self.others(self.beta, self.epsilon, self.c)[:, which - pairs]
         return jnp.where(which < pairs, of_pair, of_other)
+
+
+def _lift(a: Array, ndim: int) -> Array:
+    """The array with leading axes of length one."""
+    return a.reshape(*[1] * (ndim - a.ndim), *a.shape)
 
 
 def _matmul(matrix: np.ndarray, rows: Float[Array, "j ..."]) -> Float[Array, "j ..."]:
@@ -480,7 +553,7 @@ def mode_functions(
     return ModeFunctions(
         v=polynomial.v,
         c=polynomial.c,
-        beta=sliding.multipliers(series.g),
+        beta=jax.vmap(sliding.multipliers)(series.g),
         epsilon=data.jump * series.e[:, modes.slides],
         side=jnp.where(sliding_pairs(modes), 0, side),
         used=modes.slides >= 0,
@@ -498,8 +571,7 @@ def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Save
     passed = accepted & (index < times.size) & ((at <= tau) | last)
     at = jnp.clip(at, 0, tau)
     rows = jax.tree.map(
-        lambda a: evaluate_polynomial(a[:, None], at.reshape(-1, *[1] * (a.ndim - 1))),
-        polynomial,
+        lambda a: jax.vmap(lambda tau: evaluate_polynomial(a, tau))(at), polynomial
     )
     put = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(
         all_, new, saved.count, 0
@@ -515,19 +587,21 @@ def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Save
     )
 
 
-def watch_step(data: Data, state: State, moved: Parameters, passed, energy, accepted):
+def watch_step(
+    data: Data, state: State, moved: Parameters, passed, energy, accepted, running
+):
     """Monitors after an attempted step, of which this much time has passed."""
     monitor, slides = state.monitor, state.modes.slides
     used = slides >= 0
     z = jnp.sum(moved.v[:, None, :] * data.x1[slides], axis=-1)
     size = jnp.sqrt(jnp.sum(moved.v**2, axis=-1))[:, None] * data.norm[slides]
     distance = jnp.where(used, jnp.abs(z) / jnp.where(size > 0, size, 1), 0)
-    running = state.status == RUNNING
     return Monitor(
         energy=monitor.energy + energy,
         slide_distance=jnp.maximum(monitor.slide_distance, jnp.max(distance)),
         sliding_time=monitor.sliding_time + jnp.where(jnp.any(used), passed, 0),
         ambiguous=monitor.ambiguous,
+        grazing=monitor.grazing,
         steps=monitor.steps + accepted.astype(jnp.int32),
         stiff_steps=monitor.stiff_steps + (accepted & state.stiff).astype(jnp.int32),
         attempts=monitor.attempts + running.astype(jnp.int32),
@@ -560,18 +634,29 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
     num, num_data = modes.on.shape
     places = modes.slides.shape[1]
     # --- which neuron and datum, and where the datum goes ---
-    pairs, slots = num * num_data, num * places
+    which = jnp.maximum(which, 0)
+    pairs, slots = jnp.int32(num * num_data), jnp.int32(num * places)
+    num_data, places = jnp.int32(num_data), jnp.int32(places)
     is_pair, is_c = which < pairs, which >= pairs + 2 * slots
-    slot = (which - pairs) % slots
-    i = jnp.where(is_pair, which // num_data, slot // places)
+    slot = jax.lax.rem(jnp.maximum(which - pairs, 0), slots)
+    i = jnp.where(is_pair, jax.lax.div(which, num_data), jax.lax.div(slot, places))
     i = jnp.where(is_c, which - pairs - 2 * slots, i)
     i = jnp.clip(i, 0, num - 1)
-    k = jnp.where(is_pair, which % num_data, modes.slides[i, slot % places])
+    k = jnp.where(
+        is_pair,
+        jax.lax.rem(which, num_data),
+        modes.slides[i, jax.lax.rem(slot, places)],
+    )
     k = jnp.where(is_c, -1, k)
     to_on = jnp.where(is_pair, ~modes.on[i, k], which >= pairs + slots)
     target = jnp.where(to_on, EventKind.on, EventKind.off).astype(jnp.int32)
     choice = choose_modes(
-        data, e, c[i], modes.on[i], modes.slides[i], k, target, release=is_c & event
+        *jax.lax.stop_gradient((data, e, c[i])),
+        modes.on[i],
+        modes.slides[i],
+        k,
+        target,
+        release=is_c & event,
     )
     # --- collapse: every boundary at once ---
     # A neuron that slides along d data moves on a line through v = 0; nothing else
@@ -595,13 +680,14 @@ def _apply_event(data: Data, e, state: State, which, event) -> State:
     v_i = jnp.where(collapse, 0, basis(rows).project_out(v[i]))
     table, count = _record(state, choice, i, k, collapse, dies, event)
     overflow = event & choice.overflow & ~collapse
+    unclear = event & (choice.repelling | collapse)
     return state._replace(
         parameters=state.parameters._replace(v=replace_row(v, at, v_i)),
         modes=modes,
         table=table,
         status=jnp.where(overflow, TOO_MANY_SLIDES, state.status).astype(jnp.int32),
         monitor=state.monitor._replace(
-            ambiguous=state.monitor.ambiguous + (event & (choice.repelling | collapse)),
+            ambiguous=state.monitor.ambiguous + unclear.astype(jnp.int32),
             idle=state.monitor.idle + jnp.where(event, count, 0),
         ),
     )

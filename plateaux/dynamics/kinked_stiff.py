@@ -138,22 +138,24 @@ def stiff_attempt(field: Field, state: State) -> State:
     left = times[-1] - state.time
     h = jnp.minimum(jnp.minimum(wanted, times[window] - state.time), left)
     capped = h >= left
-    h = jnp.where(running, jnp.where(capped, left, h), 0)
+    h = jnp.where(capped, left, jax.lax.stop_gradient(h))
+    h = jnp.where(running, h, 0)
     sliding, slope = sliding_basis(data, state.modes), slopes(data, state.modes)
     still = is_stationary(field, slope, sliding, state.parameters)
-    h = jnp.where(running & still, jnp.minimum(times[window] - state.time, left), h)
+    rest = jax.lax.stop_gradient(jnp.minimum(times[window] - state.time, left))
+    h = jnp.where(running & still & ~capped, rest, h)
     capped = h >= left
     step, energy = rosenbrock_attempt(field, slope, sliding, state.parameters, h)
     step = jax.tree.map(lambda a, b: jnp.where(still, a, b), _rest(state), step)
     energy = jnp.where(still, 0, energy)
-    error = _error(state.parameters, step, tolerances)
+    error = _error(state, step, tolerances)
     finite = jnp.isfinite(error) & jnp.isfinite(energy)
     accurate = finite & (error <= 1)
     # --- events within the step ---
     polynomial = _unflatten(state.parameters, step.dense)
     gradients = _gradient_polynomials(field, slope, sliding, polynomial)
     functions = mode_functions(field, state.modes, sliding, polynomial, gradients)
-    root = functions.first_root()
+    root = jax.lax.stop_gradient(functions).first_root()
     clear = ((root.which < 0) & ~root.uncertain) | still
     accepted = running & accurate & clear
     full = accepted & capped
@@ -165,6 +167,7 @@ def stiff_attempt(field: Field, state: State) -> State:
     ahead = jnp.where(root.uncertain, 0.5, root.tau) * h
     approach = jnp.maximum(ahead - _NEAR / 2 * explicit_h, ahead / 2)
     next_h = jnp.where(accurate & ~clear, approach, next_h)
+    next_h = jax.lax.stop_gradient(next_h)
     # The first steps also damp what explicit steps at their limit left in fast modes.
     goes_on = next_h > explicit_h
     goes_on = goes_on & ~(accurate & ~clear & (ahead <= _NEAR * explicit_h))
@@ -178,7 +181,9 @@ def stiff_attempt(field: Field, state: State) -> State:
             running, jnp.stack([explicit_h, next_h]), state.last_steps
         ),
         saved=save_passed(state, times, h, keep(1.0, 0.0), polynomial, accepted, full),
-        monitor=watch_step(data, state, value, keep(h, 0), keep(energy, 0), accepted),
+        monitor=watch_step(
+            data, state, value, keep(h, 0), keep(energy, 0), accepted, running
+        ),
     )
     new = jax.tree.map(lambda a, b: jnp.where(running, a, b), new, state)
     return end_step(state, new, field)
@@ -209,13 +214,14 @@ def _rest(state: State) -> RosenbrockStep:
     return RosenbrockStep(y, zero, jnp.stack([y, zero, zero, zero, zero]))
 
 
-def _error(start: Parameters, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
+def _error(state: State, step: RosenbrockStep, tolerances) -> Float[Array, ""]:
     """Largest error of a neuron in units of what is allowed."""
+    start = state.parameters
     error, end = (_unflatten(start, a) for a in (step.error, step.value))
     size = jnp.maximum(neuron_norms(start), neuron_norms(end))
-    allowed = tolerances.rtol * size + tolerances.atol * tolerances.start
+    allowed = tolerances.rtol * size + tolerances.atol * state.start_norms
     errors = [jnp.max(_ratio(neuron_norms(error), allowed))]
-    if start.p is not None:
+    if start.p is not None and end.p is not None:
         norm = lambda p: jnp.sqrt(jnp.sum(p**2))
         gain = norm(end.p - start.p)
         size = jnp.maximum(jnp.maximum(norm(start.p), norm(end.p)), gain)

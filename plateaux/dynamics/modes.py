@@ -15,7 +15,7 @@ At a boundary, pairs with c_i ε_k > 0 (convex kinks) take the α' that minimise
 ‖g_i + Σ α'_k ε_k x̃_k‖ over 0 ≤ α' ≤ 1; pairs with c_i ε_k < 0 (concave kinks) cross.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,11 +61,11 @@ class Data(NamedTuple):
 
     x1: Float[Array, "K D"]
     norm: Float[Array, " K"]
-    slope_off: float
-    slope_on: float
+    slope_off: Any
+    slope_on: Any
 
     @property
-    def jump(self) -> float:
+    def jump(self) -> Any:
         """s_on − s_off."""
         return self.slope_on - self.slope_off
 
@@ -248,7 +248,7 @@ def choose_modes(
     def pivot(carry):
         kind, _, count, _ = carry
         wrong, new, d = look(kind)
-        first = index == jnp.argmax(wrong)
+        first = index == jnp.argmax(wrong).astype(jnp.int32)
         return jnp.where(wrong & first, new, kind), jnp.any(wrong), count + 1, d
 
     mine = used & (places == datum)

@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..problems.losses import reverse
 from ..problems.problem import Problem
 from .modes import Basis, Data, Parameters
 
@@ -62,58 +61,84 @@ def taylor_series(
     Returns:
         The series.
     """
+    size = order + 2
     num, dim = start.v.shape
     num_data = data.x1.shape[0]
-    room = lambda *shape: jnp.zeros((order + 2, *shape), start.v.dtype)
+    # Neurons and data last: loops over the few inputs would not vectorise. Backward
+    # rows hold coefficient j in row size−1−j, so that a product is one window.
+    x, slope_t = data.x1.T, slope.T
+    room = lambda *shape: jnp.zeros(shape, start.v.dtype)
     first = _Rows(
-        v=room(num, dim).at[0].set(start.v),
-        c=room(num).at[0].set(start.c),
-        p=None if start.p is None else room(dim).at[0].set(start.p),
-        f=room(num_data),
-        r=room(num_data),
-        g=room(num, dim),
+        v=put(room(size, dim, num), start.v.T, 0),
+        v_back=put(room(2 * size, dim, num), start.v.T, size - 1),
+        c=put(room(size, num), start.c, 0),
+        p=None if start.p is None else put(room(size, dim), start.p, 0),
+        f=room(size, num_data),
+        r=room(size, num_data),
+        g_back=room(2 * size, dim, num),
     )
 
     def next_order(j, rows: _Rows) -> _Rows:
-        u = jnp.sum(rows.c[:, :, None] * reverse(rows.v, j), axis=0)
-        f = jnp.sum(slope * inner_products(u, data.x1), axis=0)
+        window = lambda back: jax.lax.dynamic_slice_in_dim(back, size - 1 - j, size, 0)
+        u = jnp.sum(rows.c[:, None, :] * window(rows.v_back), axis=0)
+        f = jnp.sum(slope * _products(u, x), axis=0)
         if rows.p is not None:
-            f = f + data.x1 @ rows.p[j]
+            f = f + rows.p[j] @ x
         f = put(rows.f, f, j)
         r = problem.loss.gradient_series(f, rows.r, problem.y, j)
         e = problem.sample_weights * r
-        g = put(rows.g, weighted_sums(slope, e, data.x1), j)
-        g_back = reverse(g, j)
-        v = -sliding.project_out(jnp.sum(rows.c[:, :, None] * g_back, axis=0))
-        c = -jnp.sum(rows.v * g_back, axis=(0, 2))
+        g_back = put(rows.g_back, _sums(slope_t, e, x), size - 1 - j)
+        g = window(g_back)
+        v = -sliding.project_out(jnp.sum(rows.c[:, None, :] * g, axis=0).T).T / (j + 1)
+        c = -jnp.sum(rows.v * g, axis=(0, 1)) / (j + 1)
         return _Rows(
-            v=put(rows.v, v / (j + 1), j + 1),
-            c=put(rows.c, c / (j + 1), j + 1),
-            p=None if rows.p is None else put(rows.p, -e @ data.x1 / (j + 1), j + 1),
+            v=put(rows.v, v, j + 1),
+            v_back=put(rows.v_back, v, size - 2 - j),
+            c=put(rows.c, c, j + 1),
+            p=None if rows.p is None else put(rows.p, -(x @ e) / (j + 1), j + 1),
             f=f,
             r=put(rows.r, r, j),
-            g=g,
+            g_back=g_back,
         )
 
     rows = jax.lax.fori_loop(0, order + 1, next_order, first)
     e = problem.sample_weights[None, :] * rows.r[:-1]
-    return Series(Parameters(rows.v, rows.c, rows.p), rows.g[:-1], e)
+    g = rows.g_back[size - 1 : 0 : -1].swapaxes(1, 2)
+    return Series(Parameters(rows.v.swapaxes(1, 2), rows.c, rows.p), g, e)
 
 
 class _Rows(NamedTuple):
     """Coefficients by order, zero where not yet known."""
 
-    v: Array
-    c: Array
-    p: Array | None
-    f: Array
-    r: Array
-    g: Array
+    v: Float[Array, "j D n"]
+    v_back: Float[Array, "2*j D n"]
+    c: Float[Array, "j n"]
+    p: Float[Array, "j D"] | None
+    f: Float[Array, "j K"]
+    r: Float[Array, "j K"]
+    g_back: Float[Array, "2*j D n"]
 
 
 def put(rows: Array, row: Array, j) -> Array:
     """The rows with row j replaced."""
     return jax.lax.dynamic_update_index_in_dim(rows, row, j, 0)
+
+
+def _products(u: Float[Array, "D n"], x: Float[Array, "D K"]) -> Float[Array, "n K"]:
+    """u_i·x̃_k. Written out for few inputs: such a product is no work for a dot."""
+    if x.shape[0] > _WRITE_OUT:
+        return u.T @ x
+    return sum(
+        (u[d][:, None] * x[d][None, :] for d in range(1, x.shape[0])),
+        start=u[0][:, None] * x[0][None, :],
+    )
+
+
+def _sums(slope_t: Float[Array, "K n"], e: Float[Array, " K"], x) -> Array:
+    """Σ_k s_ik e_k x̃_k by inputs and neurons."""
+    if x.shape[0] > _WRITE_OUT:
+        return (x * e[None, :]) @ slope_t
+    return jnp.stack([jnp.sum(slope_t * (e * row)[:, None], axis=0) for row in x])
 
 
 def inner_products(vectors: Float[Array, "*j n D"], x1: Float[Array, "K D"]):

@@ -119,6 +119,8 @@ class Stats(eqx.Module):
         num_ambiguous: Times the flow could go on in several ways, or None: a kink on a
             boundary that repels it keeps the side it came from (off at the start); a
             neuron that collapses stays dead. Descent may do otherwise.
+        num_grazing: Events at which the flow has no derivative: a kink that only grazes
+            a datum, two events at one time; or None.
         num_stiff: How many of the steps were taken by the stiff method, or None.
     """
 
@@ -128,6 +130,7 @@ class Stats(eqx.Module):
     num_rejected: Int[Array, ""] | None = None
     sliding_time: Float[Array, ""] | None = None
     num_ambiguous: Int[Array, ""] | None = None
+    num_grazing: Int[Array, ""] | None = None
     num_stiff: Int[Array, ""] | None = None
 
 

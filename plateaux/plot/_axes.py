@@ -102,11 +102,12 @@ def event_columns(events: Any) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(getattr(events, name))[:count] for name in names)
 
 
-def slides(time, neuron, datum, kind, end) -> Iterator[tuple[Any, ...]]:
+def slides(columns: tuple[np.ndarray, ...], end) -> Iterator[tuple[Any, ...]]:
     """(neuron, datum, start, end) of every slide, until the pair's next event.
 
     A collapse of the neuron ends it too; the end of the run, if nothing else does.
     """
+    time, neuron, datum, kind = columns
     slide, collapse = 2, 3  # of `px.EventKind`
     for i in np.flatnonzero(kind == slide):
         later = (neuron == neuron[i]) & (np.arange(len(time)) > i)

@@ -62,7 +62,7 @@ def event_raster(
     losses = np.asarray(trajectory.losses)
     ended = np.isfinite(losses[-1]) or not count
     end = times[-1] if ended else max(time[-1], times[np.isfinite(losses)].max())
-    for row, _, start, stop in slides(*columns, end):
+    for row, _, start, stop in slides(columns, end):
         ax.fill_between(
             [start, stop],
             row - 0.35,
@@ -148,7 +148,9 @@ def work_precision(
         worst = np.array([[np.max(part) for part in pair] for pair in pairs])
         drawn = np.where(np.isfinite(median), median, np.nan)
         ax.plot(*drawn.T, marker="o", markersize=4, label=name, **style)
-        seen = np.where(np.isfinite(worst).all(axis=1)[:, None], worst, np.nan)
+        seen = np.where(
+            np.all(np.isfinite(worst), axis=1, keepdims=True), worst, np.nan
+        )
         ax.plot(*seen.T, marker=".", markersize=3, linewidth=0.7, alpha=0.7, **style)
         failed = ~np.isfinite(worst[:, 1]) & np.isfinite(median[:, 1])
         if failed.any():

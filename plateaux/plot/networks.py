@@ -80,10 +80,12 @@ def kinks(
     )
     ax.hlines(data, times[0], times[-1], color="0.88", linewidth=0.5, zorder=0)
     if events is not None:
-        rows = slides(*event_columns(events), times[-1])
+        rows = slides(event_columns(events), times[-1])
         spans = [(data[k], start, end) for _, k, start, end in rows]
-        places = np.array(spans).reshape(-1, 3).T
-        ax.hlines(*places, color=VERMILLION, linewidth=3, alpha=0.5, label="slides")
+        level, begin, stop = np.array(spans).reshape(-1, 3).T
+        ax.hlines(
+            level, begin, stop, color=VERMILLION, linewidth=3, alpha=0.5, label="slides"
+        )
     ax.set_ylim(low - margin, high + margin)
     ax.set_ylabel("kink position x")
     log_time(ax, times, time_unit)

@@ -1,0 +1,72 @@
+"""Building blocks: each against what the whole does with it."""
+
+import jax
+import jax.numpy as jnp
+
+import plateaux as px
+from plateaux.dynamics import (
+    boundary_modes,
+    boundary_velocities,
+    descent_step,
+    flow_step,
+    modes_of,
+)
+
+from ..closeness import assert_close
+from ..reference import network_1d, problem_1d
+
+
+def test_velocities_are_those_of_the_gradient_on_either_side():
+    """Where the pair is off, ż is x̃·v̇ of plain gradient descent; likewise on."""
+    problem, network = problem_1d(), network_1d(0)
+    s_off, s_on = boundary_velocities(problem, network)
+    moved = descent_step(problem, network, 1.0)
+    speed = (moved.w - network.w) @ problem.x.T + (moved.b - network.b)[:, None]
+    on = network.w @ problem.x.T + network.b[:, None] > 0
+    assert_close(jnp.where(on, s_on, s_off), speed)
+    jump = s_on - s_off
+    assert jnp.all(jnp.abs(jump) > 0)
+
+
+def test_a_step_is_the_flow_where_nothing_happens():
+    problem, network = problem_1d(), network_1d(0)
+    step = flow_step(problem, network, modes_of(problem, network), 0.02)
+    run = px.flow(problem, network, t1=0.02, rtol=1e-13)
+    assert int(step.event.which) == -1
+    assert int(run.events.count) == 0
+    assert_close(step.network, run.network)
+    assert jnp.max(step.error) < 1e-13
+
+
+def test_a_step_sees_the_first_event():
+    """Seed 0: neuron 1 leaves datum 10 at 0.890317056 (section 9 of the notes)."""
+    problem, network = problem_1d(), network_1d(0)
+    before = px.flow(problem, network, t1=0.7, rtol=1e-13).network
+    step = flow_step(problem, before, modes_of(problem, before), 0.3, 16)
+    assert int(step.event.which) == 1 * 20 + 10
+    assert abs(0.7 + 0.3 * float(step.event.tau) - 0.890317056) < 1e-8
+
+
+def test_a_convex_kink_between_opposite_velocities_slides():
+    """One neuron, s_off > 0 > s_on: α' = s_off/(s_off − s_on) lies inside."""
+    problem = px.Problem(jnp.array([[0.0], [1.0]]), jnp.array([-1.0, 1.0]))
+    network = px.TwoLayer([[0.5]], [0.0], [1.0])
+    s_off, s_on = boundary_velocities(problem, network)
+    assert s_off[0, 0] > 0 > s_on[0, 0]
+    modes = modes_of(problem, network)
+    choice = boundary_modes(problem, network, modes, jnp.int32(0), jnp.int32(0))
+    assert int(choice.slides[0]) == 0
+    assert int(choice.kinds[-1]) == px.EventKind.slide
+
+
+def test_steps_vectorise_and_differentiate():
+    problem = problem_1d()
+    nets = jax.tree.map(lambda *a: jnp.stack(a), network_1d(0), network_1d(1))
+    one = lambda n: flow_step(problem, n, modes_of(problem, n), 0.01).network.c
+    both = jax.vmap(one)(nets)
+    assert_close(both[1], one(network_1d(1)), ulps=256)
+    loss = lambda n: jnp.sum(one(n))
+    assert all(
+        bool(jnp.all(jnp.isfinite(leaf)))
+        for leaf in jax.tree.leaves(jax.grad(loss)(network_1d(0)))
+    )
