@@ -37,18 +37,15 @@ def both(recipe, slope=0.0):
 
 
 def two_layer_flow(problem, network, t1):
-    # Its Taylor series broadcast, and multiply by whole numbers.
-    lenient = jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard")
-    with lenient[0], lenient[1]:
-        return px.flow(problem, network, t1=t1, rtol=1e-11)
+    return px.flow(problem, network, t1=t1, rtol=1e-11)
 
 
 @pytest.mark.parametrize(
     ("recipe", "slope"),
     [
         (flow_data.recipe_1d(3), 0.0),
-        (flow_data.recipe_nd(0, 2), 0.0),
-        (flow_data.recipe_1d(1), 0.1),
+        pytest.param(flow_data.recipe_nd(0, 2), 0.0, marks=pytest.mark.slow),
+        pytest.param(flow_data.recipe_1d(1), 0.1, marks=pytest.mark.slow),
     ],
     ids=["1d", "2d", "leaky"],
 )
@@ -102,7 +99,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# Each compiles four programs: one case by default.
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in list(CASES)[1:]]
+
+
+@pytest.mark.parametrize("case", ["plain", *SLOW])
 def test_descent_approaches_it_to_first_order(case):
     problem, network = deep_case(**CASES[case])
     first = px.flow(problem, network, t1=5.0, rtol=1e-9)

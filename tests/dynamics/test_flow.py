@@ -808,7 +808,8 @@ def test_smooth_networks_give_the_same_record(kind, key, first_run):
     assert run.losses.shape == run.times.shape == run.steps.shape == (50,)
     np.testing.assert_allclose(run.saved["loss"], run.losses)
     assert float(jnp.max(jnp.diff(run.losses))) < 0
-    assert abs(float(run.accuracy.energy_residual)) < 1e-6
+    # The energy is integrated beside the flow, outside its control of errors.
+    assert abs(float(run.accuracy.energy_residual)) < 1e-5
     assert run.accuracy.balancedness is None
     assert int(run.stats.num_steps) > 0
     fields = lambda r: {f.name for f in dataclasses.fields(r)}
