@@ -43,6 +43,7 @@ SAFETY = 0.1
 _ON_BOUNDARY = 64
 _COLLAPSED = 1e-12  # of the neuron's norm: all its boundaries meet at v = 0
 _GRAZING = 1e-8  # slope of a crossing, in units of the function's largest coefficient
+_AT_ONCE = 1e-12  # of a step: two events nearer than this coincide
 _MANY_AT_ONCE = 4  # events without progress in time, in units of pairs + neurons
 
 
@@ -379,7 +380,7 @@ def scale_series(series: Series, h: Float[Array, ""]) -> Series:
 def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
     """The root with its derivative, dτ = −dp/p', and whether it has next to none.
 
-    Where p' vanishes the kink only grazes the datum, and at τ = 0 two events coincide:
+    Where p' vanishes the kink only grazes the datum, near τ = 0 two events coincide:
     there the flow has no derivative.
     """
     a = functions.coefficients(jnp.maximum(root.which, 0))
@@ -390,7 +391,7 @@ def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
     )
     flat = jnp.abs(rate) <= _GRAZING * jnp.max(jnp.abs(fixed))
     shift = (value - jax.lax.stop_gradient(value)) / jnp.where(flat, 1, rate)
-    return root.tau - jnp.where(flat, 0, shift), flat | (root.tau == 0)
+    return root.tau - jnp.where(flat, 0, shift), flat | (root.tau <= _AT_ONCE)
 
 
 # The stiff method pays where the explicit step is this small a part of the time in
