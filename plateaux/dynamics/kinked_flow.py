@@ -595,7 +595,9 @@ def watch_step(
     monitor, slides = state.monitor, state.modes.slides
     used = slides >= 0
     z = jnp.sum(moved.v[:, None, :] * data.x1[slides], axis=-1)
-    size = jnp.sqrt(jnp.sum(moved.v**2, axis=-1))[:, None] * data.norm[slides]
+    # Round-off is that of the step: where a neuron collapses it ends at ‖v‖ = 0.
+    norms = (jnp.sqrt(jnp.sum(v**2, axis=-1)) for v in (state.parameters.v, moved.v))
+    size = jnp.maximum(*norms)[:, None] * data.norm[slides]
     distance = jnp.where(used, jnp.abs(z) / jnp.where(size > 0, size, 1), 0)
     return Monitor(
         energy=monitor.energy + energy,
