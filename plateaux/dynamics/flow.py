@@ -250,12 +250,22 @@ def taylor_order(rtol: float) -> int:
     return max(4, math.ceil(1 - math.log(kinked.SAFETY * rtol) / 2))
 
 
-@eqx.filter_jit
 def _kinked(
     problem, network, arguments: Arguments, record, reverse: bool
 ) -> Trajectory:
-    state = kinked.start_state(problem, network, arguments.plan)
-    field = kinked.field_of(
+    fixed = (problem, network, arguments)
+    state = _begin(fixed)
+    if reverse or not all(map(_checks.is_concrete, jax.tree.leaves((fixed, state)))):
+        return _in_one_program(fixed, record, reverse)
+    # The stiff method is compiled only where a run asks for it.
+    while state.status == kinked.RUNNING:
+        state = (_run_stiff if state.stiff else _run_explicit)(fixed, state)
+    return _finish(fixed, state, record)
+
+
+def _field(fixed) -> kinked.Field:
+    problem, network, arguments = fixed
+    return kinked.field_of(
         problem,
         network,
         arguments.rtol,
@@ -263,25 +273,63 @@ def _kinked(
         arguments.times,
         arguments.plan,
     )
-    end = run_recorded if reverse else run_to_end
-    state = end(field, state)
+
+
+@eqx.filter_jit
+def _begin(fixed) -> kinked.State:
+    problem, network, arguments = fixed
+    return kinked.start_state(problem, network, arguments.plan)
+
+
+@eqx.filter_jit
+def _run_explicit(fixed, state: kinked.State) -> kinked.State:
+    return run_explicit(_field(fixed), state)
+
+
+@eqx.filter_jit
+def _run_stiff(fixed, state: kinked.State) -> kinked.State:
+    return run_stiff(_field(fixed), state)
+
+
+@eqx.filter_jit
+def _finish(fixed, state: kinked.State, record) -> Trajectory:
+    problem, network, arguments = fixed
     return trajectory_of(problem, network, arguments, state, record)
+
+
+@eqx.filter_jit
+def _in_one_program(fixed, record, reverse: bool) -> Trajectory:
+    end = run_recorded if reverse else run_to_end
+    return _finish(fixed, end(_field(fixed), _begin(fixed)), record)
+
+
+def run_explicit(field: kinked.Field, state: kinked.State) -> kinked.State:
+    """Explicit steps until the run ends or asks for the stiff method."""
+    return jax.lax.while_loop(
+        lambda s: (s.status == kinked.RUNNING) & ~s.stiff,
+        lambda s: kinked.explicit_attempt(field, s),
+        state,
+    )
+
+
+def run_stiff(field: kinked.Field, state: kinked.State) -> kinked.State:
+    """Stiff steps until the run ends or asks for the explicit method."""
+    return jax.lax.while_loop(
+        lambda s: (s.status == kinked.RUNNING) & s.stiff,
+        lambda s: stiff_attempt(field, s),
+        state,
+    )
 
 
 def run_to_end(field: kinked.Field, state: kinked.State) -> kinked.State:
     """Steps of the two methods in turn; a batch waits for neither at every step."""
-    running = lambda s: s.status == kinked.RUNNING
-    explicit = lambda s: jax.lax.while_loop(
-        lambda s: running(s) & ~s.stiff,
-        lambda s: kinked.explicit_attempt(field, s),
-        s,
-    )
-    stiff = lambda s: jax.lax.while_loop(
-        lambda s: running(s) & s.stiff, lambda s: stiff_attempt(field, s), s
-    )
     if field.plan.method == "explicit":
-        return explicit(state)
-    return jax.lax.while_loop(running, lambda s: stiff(explicit(s)), state)
+        return run_explicit(field, state)
+    return jax.lax.while_loop(
+        lambda s: s.status == kinked.RUNNING,
+        lambda s: run_stiff(field, run_explicit(field, s)),
+        state,
+    )
 
 
 def run_recorded(field: kinked.Field, state: kinked.State) -> kinked.State:

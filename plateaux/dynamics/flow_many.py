@@ -173,7 +173,7 @@ def run_lanes(
     queue = _start(problem, networks, arguments, lanes)
     one, _ = _first_of(networks)
     while True:
-        queue, left = _work((problem, one, arguments), queue)
+        queue, left = _work((problem, one, arguments), queue, bool(queue.stiff))
         if progress is not None:
             progress(total - int(left), total)
         if left == 0:
@@ -233,8 +233,8 @@ def _within(lane, stays, total: int) -> Bool[Array, " L"]:
 
 
 @eqx.filter_jit(donate="all-except-first")
-def _work(fixed, queue: _Queue) -> tuple[_Queue, Int[Array, ""]]:
-    """Some rounds of steps, and how many lanes are left."""
+def _work(fixed, queue: _Queue, stiff: bool) -> tuple[_Queue, Int[Array, ""]]:
+    """Some rounds of steps of one method, and how many lanes are left."""
     problem, one, arguments = fixed
     total = queue.store.status.size
     field = kinked.field_of(
@@ -245,24 +245,23 @@ def _work(fixed, queue: _Queue) -> tuple[_Queue, Int[Array, ""]]:
         arguments.times,
         arguments.plan,
     )
-    explicit = jax.vmap(lambda s: kinked.explicit_attempt(field, s))
-    stiff = jax.vmap(lambda s: stiff_attempt(field, s))
-    repeat = lambda step: (
-        lambda states: jax.lax.fori_loop(0, _ROUND, lambda _, s: step(s), states)
-    )
+    attempt = stiff_attempt if stiff else kinked.explicit_attempt
+    step = jax.vmap(lambda s: attempt(field, s))
 
     def one_round(carry):
         queue, rounds = carry
-        states = jax.lax.cond(
-            queue.stiff, repeat(stiff), repeat(explicit), queue.states
-        )
+        states = jax.lax.fori_loop(0, _ROUND, lambda _, s: step(s), queue.states)
         queue = queue._replace(states=states, attempts=queue.attempts + _ROUND)
-        going = (states.status == kinked.RUNNING) & (states.stiff == queue.stiff)
+        going = (states.status == kinked.RUNNING) & (states.stiff == stiff)
         leaves = ~going & (queue.lane < total)
         queue = jax.lax.cond(jnp.any(leaves), _refill, lambda q: q, queue)
         return queue, rounds + 1
 
-    unfinished = lambda c: jnp.any(c[0].lane < total) & (c[1] < _ROUNDS)
+    def unfinished(carry):
+        queue, rounds = carry
+        waits = jnp.any(queue.lane < total) & (queue.stiff == stiff)
+        return waits & (rounds < _ROUNDS)
+
     queue, _ = jax.lax.while_loop(unfinished, one_round, (queue, jnp.int32(0)))
     in_place = jnp.sum(queue.lane < total, dtype=jnp.int32)
     running = queue.store.status == kinked.RUNNING

@@ -34,7 +34,7 @@ from .polynomials import FirstRoot, bernstein_matrix, evaluate_polynomial, first
 from .series import Series, inner_products, taylor_series
 from .trajectory import EventKind
 
-SAVES_A_STEP = 8
+_SAVES_A_STEP = 8
 MOST_SLIDES = 8  # data one neuron slides along at once
 # A run takes some tens of steps, whose errors add up to about the tolerance.
 SAFETY = 0.1
@@ -63,6 +63,11 @@ class Plan(NamedTuple):
     max_events: int
     num_saved: int
     method: str = "auto"
+
+    @property
+    def saves_a_step(self) -> int:
+        """Most saved times in one step."""
+        return min(_SAVES_A_STEP, self.num_saved)
 
 
 class Tolerances(NamedTuple):
@@ -223,7 +228,7 @@ def start_state(problem: Problem, network: TwoLayer, plan: Plan) -> State:
     dtype = parameters.v.dtype
     num, dim = parameters.v.shape
     zero, none = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
-    room = plan.num_saved + SAVES_A_STEP
+    room = plan.num_saved + plan.saves_a_step
     places = min(dim - 1, data.x1.shape[0], MOST_SLIDES)
     rows = plan.max_events + places + 1
     state = State(
@@ -318,14 +323,14 @@ class Field(NamedTuple):
 
 def explicit_attempt(field: Field, state: State) -> State:
     """One attempted Taylor step; a state that has no use for it stays unchanged."""
-    problem, data, tolerances, times, plan = field
+    problem, data, _, times, plan = field
     running = (state.status == RUNNING) & ~state.stiff
     sliding = sliding_basis(data, state.modes)
     slope = slopes(data, state.modes)
     series = taylor_series(problem, data, slope, sliding, state.parameters, plan.order)
     # Where a step ends is a matter of tolerance, except at events and at the last time:
     # derivatives see only those.
-    h, capped = jax.lax.stop_gradient(_step_size(series, tolerances, times, state))
+    h, capped, longest = jax.lax.stop_gradient(_step_size(series, state, field))
     h = jnp.where(capped, times[-1] - state.time, h)
     h = jnp.where(running, h, 0)
     scaled = scale_series(series, h)
@@ -347,9 +352,9 @@ def explicit_attempt(field: Field, state: State) -> State:
         longest=jnp.where(
             running & ~accepted, h / 2, jnp.where(running, jnp.inf, state.longest)
         ),
-        stiff=state.stiff | (full & _is_stiff(series, h, times[-1] - time, plan)),
+        stiff=state.stiff | (full & _is_stiff(series, longest, times[-1] - time, plan)),
         last_steps=jnp.where(full, jnp.stack([h, h]), state.last_steps),
-        saved=save_passed(state, times, h, tau, polynomial, accepted, full & capped),
+        saved=save_passed(state, field, h, tau, polynomial, accepted, full & capped),
         monitor=watch_step(
             data,
             state,
@@ -396,7 +401,7 @@ def _differentiable_root(functions: "ModeFunctions", root: FirstRoot):
 
 # The stiff method pays where the explicit step is this small a part of the time in
 # which the velocity changes, and where this many more such steps would follow.
-_STIFF_SHARE, _STIFF_STEPS = 0.03, 400
+_STIFF_SHARE, _STIFF_STEPS = 0.03, 1000
 
 
 def _is_stiff(series: Series, h, left, plan: Plan) -> Bool[Array, ""]:
@@ -409,8 +414,15 @@ def _is_stiff(series: Series, h, left, plan: Plan) -> Bool[Array, ""]:
     return slow & (left > _STIFF_STEPS * h)
 
 
-def _step_size(series: Series, tolerances: Tolerances, times, state: State):
-    """The longest step the tolerance allows, and whether it reaches the last time."""
+def until_last_save(state: State, times, plan: Plan) -> Float[Array, ""]:
+    """Time to the last of the saved times that fit in one step."""
+    last = jnp.minimum(state.saved.count + plan.saves_a_step - 1, times.size - 1)
+    return times[last] - state.time
+
+
+def _step_size(series: Series, state: State, field: "Field"):
+    """The next step, whether it reaches the last time, and what accuracy allows."""
+    _, _, tolerances, times, plan = field
     order = series.e.shape[0] - 1
     sizes = neuron_norms(series.parameters)
     tol = tolerances.rtol * sizes[0] + tolerances.atol * state.start_norms
@@ -427,14 +439,12 @@ def _step_size(series: Series, tolerances: Tolerances, times, state: State):
             own = _allowed(tolerances.rtol, sizes[0], sizes[j], j, order)
             gain = _allowed(tolerances.rtol, sizes[1], sizes[j], j - 1, order - 1)
             steps.append(jnp.maximum(own, gain))
-    h = jnp.min(jnp.concatenate([jnp.ravel(s) for s in steps]))
-    h = jnp.minimum(h, state.longest)
-    # at most so many saved times in one step
-    beyond = jnp.minimum(state.saved.count + SAVES_A_STEP - 1, times.size - 1)
-    h = jnp.minimum(h, times[beyond] - state.time)
+    allowed = jnp.min(jnp.concatenate([jnp.ravel(s) for s in steps]))
+    h = jnp.minimum(allowed, state.longest)
+    h = jnp.minimum(h, until_last_save(state, times, plan))
     left = times[-1] - state.time
     capped = h >= left
-    return jnp.where(capped, left, h), capped
+    return jnp.where(capped, left, h), capped, allowed
 
 
 def _allowed(tol, size, coefficient, j: int, order: int):
@@ -563,10 +573,12 @@ def mode_functions(
     )
 
 
-def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Saved:
+def save_passed(
+    state: State, field: "Field", h, tau, polynomial, accepted, last
+) -> Saved:
     """Parameters at the saved times passed in this step."""
-    saved = state.saved
-    index = saved.count + jnp.arange(SAVES_A_STEP, dtype=jnp.int32)
+    saved, times, num = state.saved, field.times, field.plan.saves_a_step
+    index = saved.count + jnp.arange(num, dtype=jnp.int32)
     due = times[jnp.minimum(index, times.size - 1)]
     at = (due - state.time) / jnp.where(h > 0, h, 1)
     passed = accepted & (index < times.size) & ((at <= tau) | last)
@@ -577,7 +589,7 @@ def save_passed(state: State, times, h, tau, polynomial, accepted, last) -> Save
     put = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(
         all_, new, saved.count, 0
     )
-    steps = jnp.full(SAVES_A_STEP, state.monitor.steps + 1, jnp.int32)
+    steps = jnp.full(num, state.monitor.steps + 1, jnp.int32)
     steps = jnp.where(due == 0, 0, steps)
     return Saved(
         put(saved.v, rows.v),

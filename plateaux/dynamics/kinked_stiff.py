@@ -20,6 +20,7 @@ from .kinked_flow import (
     mode_functions,
     neuron_norms,
     save_passed,
+    until_last_save,
     watch_step,
 )
 from .modes import Basis, Parameters, sliding_basis, slopes
@@ -131,18 +132,18 @@ def rosenbrock_attempt(field: Field, slope, sliding: Basis, start: Parameters, h
 
 def stiff_attempt(field: Field, state: State) -> State:
     """One attempted Rosenbrock step; a state not running comes back unchanged."""
-    _, data, tolerances, times, _ = field
+    _, data, tolerances, times, plan = field
     running = (state.status == RUNNING) & state.stiff
     explicit_h, wanted = state.last_steps
-    window = jnp.minimum(state.saved.count + 7, times.size - 1)
+    until = until_last_save(state, times, plan)
     left = times[-1] - state.time
-    h = jnp.minimum(jnp.minimum(wanted, times[window] - state.time), left)
+    h = jnp.minimum(jnp.minimum(wanted, until), left)
     capped = h >= left
     h = jnp.where(capped, left, jax.lax.stop_gradient(h))
     h = jnp.where(running, h, 0)
     sliding, slope = sliding_basis(data, state.modes), slopes(data, state.modes)
     still = is_stationary(field, slope, sliding, state.parameters)
-    rest = jax.lax.stop_gradient(jnp.minimum(times[window] - state.time, left))
+    rest = jax.lax.stop_gradient(jnp.minimum(until, left))
     h = jnp.where(running & still & ~capped, rest, h)
     capped = h >= left
     step, energy = rosenbrock_attempt(field, slope, sliding, state.parameters, h)
@@ -180,7 +181,7 @@ def stiff_attempt(field: Field, state: State) -> State:
         last_steps=jnp.where(
             running, jnp.stack([explicit_h, next_h]), state.last_steps
         ),
-        saved=save_passed(state, times, h, keep(1.0, 0.0), polynomial, accepted, full),
+        saved=save_passed(state, field, h, keep(1.0, 0.0), polynomial, accepted, full),
         monitor=watch_step(
             data, state, value, keep(h, 0), keep(energy, 0), accepted, running
         ),

@@ -30,11 +30,18 @@ def evaluate_polynomial(coefficients: Float[Array, "j ..."], tau) -> Array:
 
 
 def _powers(tau: Float[Array, ""], count: int) -> Float[Array, " j"]:
-    """1, τ, τ², … by multiplication: `power` of floats is twenty times as slow."""
-    powers = [jnp.ones_like(tau), tau]
-    for j in range(2, count):
-        powers.append(powers[j // 2] * powers[j - j // 2])
-    return jnp.stack(powers[:count])
+    """1, τ, τ², … by repeated squaring, as one elementwise product.
+
+    `power` of floats is twenty times as slow, and a stack of products compiles to a
+    kernel each.
+    """
+    exponents = np.arange(count)
+    powers, square = jnp.ones(count, tau.dtype), tau
+    for bit in range(max(count - 1, 1).bit_length()):
+        has = jnp.asarray(exponents >> bit & 1 == 1)
+        powers = powers * jnp.where(has, square, 1)
+        square = square * square
+    return powers
 
 
 def bernstein_matrix(degree: int) -> np.ndarray:
