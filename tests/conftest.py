@@ -10,6 +10,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Every compiled program holds memory maps, of which a process may have 65530."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def key(request):
     """A random key of the test's own, the same every day."""

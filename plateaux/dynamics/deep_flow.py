@@ -188,8 +188,8 @@ def deep_flow(
         ...     problem, net, times=jnp.array([0.0, 9.0]), rtol=1e-6, atol=0.0,
         ...     max_steps=1000, max_events=8,
         ... )
-        >>> print(run.completed, run.events.neuron[:1], run.events.datum[:1])
-        True [0] [1]
+        >>> print(run.status == SLIDING, run.events.neuron[:1], run.events.datum[:1])
+        True [1] [0]
 
     Reference: Davis, Drusvyatskiy, Kakade & Lee (2020), arXiv:1804.07795, for the
     subgradient flow.

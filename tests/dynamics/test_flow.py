@@ -132,9 +132,13 @@ def test_the_call_of_the_documentation():
 def agrees(run, stored, loss, sliding_time, v, c):
     assert bool(run.outcome == px.Outcome.completed)
     assert abs(float(run.losses[-1]) / loss - 1) < 1e-8
-    assert rows(run.events) == list(
-        zip(stored["neuron"], stored["datum"], stored["kind"], strict=True)
-    )
+    expected = zip(stored["neuron"], stored["datum"], stored["kind"], strict=True)
+    # One event may change several modes at one time, in no order of their own.
+    times = np.asarray(stored["times"])
+    moment = np.cumsum(np.diff(times, prepend=times[0]) > 1e-9).tolist()
+    assert len(rows(run.events)) == len(moment)
+    in_order = lambda rows: sorted(zip(moment, rows, strict=True))
+    assert in_order(rows(run.events)) == in_order(expected)
     np.testing.assert_allclose(event_times(run), stored["times"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(inner_weights(run.network), v, rtol=0, atol=1e-7)
     np.testing.assert_allclose(run.network.c, c, rtol=0, atol=1e-7)

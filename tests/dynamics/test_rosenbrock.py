@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from plateaux.dynamics import rosenbrock
 from plateaux.dynamics.rosenbrock import rosenbrock_step
 
-from ..closeness import assert_close
+from ..closeness import assert_close, lane
 
 
 def field(y, xp=jnp):
@@ -104,7 +104,8 @@ def test_batch_equals_loop_and_forward_derivative(key):
     hs = jnp.array([0.05, 0.1, 0.2])
     batch = jax.vmap(step)(ys, hs)
     for i in range(3):
-        assert_close(jax.tree.map(lambda a, i=i: a[i], batch), step(ys[i], hs[i]))
+        # Rodas5P weighs stages by up to 165 in its dense output: their round-off shows.
+        assert_close(lane(batch, i), step(ys[i], hs[i]), ulps=512)
     value = lambda y: step(y, hs[1]).value
     direction = jnp.array([0.3, -1.0, 0.5])
     _, tangent = jax.jvp(value, (ys[0],), (direction,))
