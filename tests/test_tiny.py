@@ -1,6 +1,5 @@
 """experiments/tiny.py, the idea in plain JAX, gives what the library gives."""
 
-import importlib.util
 from pathlib import Path
 
 import jax
@@ -10,19 +9,11 @@ import pytest
 
 import plateaux as px
 
+from .experiment_files import load
+
 LANES, WIDTH, STEP_SIZE, NUM_STEPS = 4, 12, 2e-2, 3000
-PATH = Path(__file__).parents[1] / "experiments" / "tiny.py"
 
-
-def load():
-    """The file as a module; experiments/ is no package."""
-    spec = importlib.util.spec_from_file_location("tiny", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load()
+tiny = load("tiny")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +101,7 @@ def test_it_prints_one_line_a_lane(capsys):
 
 
 def test_it_is_one_page_of_plain_jax():
-    text = PATH.read_text()
+    text = Path(tiny.__file__).read_text()
     assert len(text.splitlines()) < 120
     imported = {
         line.split()[1].split(".")[0]

@@ -65,7 +65,7 @@ def compare(
     descent: Trajectory,
     problem: Problem,
     *,
-    threshold: Any,
+    threshold: Any = 0.1,
     curvature: bool = True,
 ) -> Comparison:
     r"""Compare descent with the flow at the same times.

@@ -1,6 +1,10 @@
 """Figures: each draws what it is given into `ax=` and returns it."""
 
-from .flows import event_raster as event_raster, work_precision as work_precision
+from .flows import (
+    distances as distances,
+    event_raster as event_raster,
+    work_precision as work_precision,
+)
 from .losses import ensemble_band as ensemble_band, loss_curve as loss_curve
 from .networks import (
     activation_raster as activation_raster,

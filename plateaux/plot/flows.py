@@ -170,6 +170,65 @@ def work_precision(
     return ax
 
 
+_DISTANCES = {
+    "distance": "parameters",
+    "nearest_distance": "parameters, at the nearest time",
+    "matched_distance": "parameters, neurons matched",
+    "function_distance": "outputs",
+}
+
+
+@optional_ax
+def distances(comparison: Any, *, time_unit: str = "flow time", ax: Any = None) -> Any:
+    """Draw the distances of two runs over time, as `px.compare` measured them.
+
+    Of a flow and descent, or of a flow and the same flow at half the tolerance: twice
+    their distance then estimates the error along the run.
+
+    Args:
+        comparison: What `px.compare` returned.
+        time_unit: What one unit of time is, for the label.
+        ax: Axes to draw into; new ones if None.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: If matplotlib is not installed and no axes are given.
+
+    Example:
+        >>> import plateaux as px
+        >>> problem = px.Problem([[0.0], [1.0]], [0.0, -1.0])
+        >>> network = px.TwoLayer(w=[[1.0]], b=[0.1], c=[0.5])
+        >>> keep = {"network": lambda problem, network: network}
+        >>> fine, coarse = (
+        ...     px.flow(problem, network, t1=10.0, rtol=rtol, record=keep)
+        ...     for rtol in (5e-7, 1e-6)
+        ... )
+        >>> ax = distances(px.compare(fine, coarse, problem, curvature=False))
+        >>> len(ax.lines)
+        4
+    """
+    times = np.asarray(comparison.times)
+    # Dashes too: the distances often coincide.
+    styles = zip(COLORS, DASHES, strict=False)
+    for (color, dash), (name, words) in zip(styles, _DISTANCES.items(), strict=True):
+        values = getattr(comparison, name)
+        if values is None:
+            continue
+        values = np.asarray(values)
+        # Runs begin at one point; what is 0 has no place on a logarithmic axis.
+        shown = np.where(values > 0, values, np.nan)
+        ax.plot(times, shown, color=color, linestyle=dash, label=words)
+    if np.isfinite(comparison.divergence_time):
+        style = {"color": "black", "linestyle": ":", "linewidth": 0.8}
+        ax.axvline(float(comparison.divergence_time), label="diverged", **style)
+    log_time(ax, times, time_unit)
+    ax.set(yscale="log", ylabel="distance")
+    place_legend(ax)
+    return ax
+
+
 def _neuron_axis(ax, neuron) -> None:
     from matplotlib.ticker import MaxNLocator
 

@@ -280,6 +280,29 @@ def test_slides_are_thick_on_the_data_of_kinks(ax):
     assert len(pale.get_segments()) == 3
 
 
+@pytest.mark.parametrize("diverges", [True, False])
+def test_distances_are_drawn_where_they_are_positive(diverges, ax):
+    gap = SimpleNamespace(
+        times=TIMES,
+        distance=np.array([0.0, 0.1, 0.2, 0.3, 0.4]),
+        nearest_distance=np.array([0.0, 0.1, 0.1, 0.0, 0.1]),
+        matched_distance=None,
+        function_distance=np.array([0.0, 0.2, 0.2, 0.2, 0.2]),
+        divergence_time=np.array(30.0 if diverges else INF),
+    )
+    plot.distances(gap, ax=ax)
+    nan = np.nan
+    shown = [line.get_ydata() for line in ax.lines[:3]]
+    np.testing.assert_array_equal(shown[0], [nan, 0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_array_equal(shown[1], [nan, 0.1, 0.1, nan, 0.1])
+    np.testing.assert_array_equal(shown[2], [nan, 0.2, 0.2, 0.2, 0.2])
+    words = ["parameters", "parameters, at the nearest time", "outputs"]
+    assert legend(ax) == words + ["diverged"] * diverges
+    if diverges:
+        assert ax.lines[3].get_xdata()[0] == 30.0
+    assert ax.get_yscale() == "log"
+
+
 def test_work_and_precision_are_medians_and_worst(ax):
     settings = [
         ([10.0, 30.0, 20.0], [1e-2, 1e-3, 1e-4]),

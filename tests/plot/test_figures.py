@@ -27,6 +27,14 @@ EVENTS = SimpleNamespace(
 RUN = SimpleNamespace(
     times=TIMES, losses=np.ones(4), events=EVENTS, time_unit="flow time of L"
 )
+GAP = SimpleNamespace(
+    times=TIMES,
+    distance=np.array([0.0, 0.1, 0.2, 0.3]),
+    nearest_distance=np.array([0.0, 0.1, 0.1, 0.1]),
+    matched_distance=None,
+    function_distance=np.array([0.0, 0.2, 0.2, 0.2]),
+    divergence_time=np.array(2.0),
+)
 SETTINGS = {"one": [(np.array([10.0, 12.0]), np.array([1e-3, 1e-4]))]}
 
 FIGURES = {
@@ -35,6 +43,7 @@ FIGURES = {
     plot.survival_curves: ({"one": kaplan_meier([1.0, 2.0], [False, True])},),
     plot.kinks: (TIMES, np.ones((4, 3)) * TIMES[:, None], X),
     plot.event_raster: (RUN,),
+    plot.distances: (GAP,),
     plot.activation_raster: (TIMES, np.arange(12).reshape(4, 3)),
     plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
 }
