@@ -20,6 +20,7 @@ from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from . import deep_flow as deep, kinked_flow as kinked
 from .descent import Record
+from .equal_data import merge_equal, name_data
 from .kinked_stiff import stiff_attempt
 from .save import LogSpaced, Save
 from .smooth_flow import METHODS, smooth_flow
@@ -101,7 +102,7 @@ def flow(
         >>> network = px.TwoLayer(w=[[1.0], [-0.5]], b=[0.1, 0.3], c=[0.5, 0.5])
         >>> run = px.flow(problem, network, t1=50.0)
         >>> print(run.events.neuron[:3], run.events.datum[:3], run.events.count)
-        [0 1 0] [ 9 15  9] 5
+        [1 1 0] [15 14  9] 7
 
     Reference: Davis, Drusvyatskiy, Kakade & Lee (2020), arXiv:1804.07795, for the
     subgradient flow.
@@ -253,14 +254,15 @@ def taylor_order(rtol: float) -> int:
 def _kinked(
     problem, network, arguments: Arguments, record, reverse: bool
 ) -> Trajectory:
-    fixed = (problem, network, arguments)
+    merged, kept = merge_equal(problem)
+    fixed = (merged, network, arguments)
     state = _begin(fixed)
     if reverse or not all(map(_checks.is_concrete, jax.tree.leaves((fixed, state)))):
-        return _in_one_program(fixed, record, reverse)
-    # The stiff method is compiled only where a run asks for it.
-    while state.status == kinked.RUNNING:
-        state = (_run_stiff if state.stiff else _run_explicit)(fixed, state)
-    return _finish(fixed, state, record)
+        state = _in_one_program(fixed, reverse)
+    else:  # The stiff method is compiled only where a run asks for it.
+        while state.status == kinked.RUNNING:
+            state = (_run_stiff if state.stiff else _run_explicit)(fixed, state)
+    return name_data(_finish(problem, network, arguments, state, record), kept)
 
 
 def _field(fixed) -> kinked.Field:
@@ -292,15 +294,14 @@ def _run_stiff(fixed, state: kinked.State) -> kinked.State:
 
 
 @eqx.filter_jit
-def _finish(fixed, state: kinked.State, record) -> Trajectory:
-    problem, network, arguments = fixed
-    return trajectory_of(problem, network, arguments, state, record)
+def _in_one_program(fixed, reverse: bool) -> kinked.State:
+    end = run_recorded if reverse else run_to_end
+    return end(_field(fixed), _begin(fixed))
 
 
 @eqx.filter_jit
-def _in_one_program(fixed, record, reverse: bool) -> Trajectory:
-    end = run_recorded if reverse else run_to_end
-    return _finish(fixed, end(_field(fixed), _begin(fixed)), record)
+def _finish(problem, network, arguments: Arguments, state, record) -> Trajectory:
+    return trajectory_of(problem, network, arguments, state, record)
 
 
 def run_explicit(field: kinked.Field, state: kinked.State) -> kinked.State:

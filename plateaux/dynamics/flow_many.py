@@ -20,6 +20,7 @@ from ..networks.network import Network
 from ..problems.problem import Problem, check_match
 from . import kinked_flow as kinked
 from .descent import Record
+from .equal_data import merge_equal, name_data
 from .flow import Arguments, checked, is_kinked, smooth_trajectory, trajectory_of
 from .kinked_stiff import stiff_attempt
 from .save import LogSpaced
@@ -87,8 +88,10 @@ def flow_many(
     lanes = min(_checks.count("lanes", lanes), total)
     recorded = tuple((record or {}).items())
     if is_kinked(problem, one):
-        states, _ = run_lanes(problem, networks, arguments, lanes, progress)
-        return _trajectories(problem, networks, arguments, states, recorded)
+        merged, kept = merge_equal(problem)
+        states, _ = run_lanes(merged, networks, arguments, lanes, progress)
+        runs = _trajectories(problem, networks, arguments, states, recorded)
+        return name_data(runs, kept)
     parts = []
     for at in range(0, total, lanes):
         index = jnp.minimum(jnp.arange(at, at + lanes), total - 1)

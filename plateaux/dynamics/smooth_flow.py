@@ -106,6 +106,7 @@ def smooth_flow(
         ValueError: If `times` do not increase from 0, or the method is unknown.
 
     Example:
+        >>> from plateaux import TwoLayer
         >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 1.5]))
         >>> net = TwoLayer(w=[[0.1]], b=[0.0], c=[0.1], activation="tanh")
         >>> times = jnp.array([0.0, 1.0, 1e3])

@@ -23,7 +23,15 @@ from .optimizers import is_plain, make_optimizer
 from .spec import KINDS, MethodTable, SweepSpec
 
 CHOICES = (("network", "kind"), ("problem", "name"))
-OUTCOMES = ("completed", "diverged")
+OUTCOMES = (
+    "completed",
+    "diverged",
+    "out_of_steps",
+    "too_many_events",
+    "too_many_slides",
+    "stalled",
+    "sliding",
+)
 TABLE_COLUMNS = ("start", "end", "dwell", "level", "drop", "censored")
 TABLE_NUMBERS = ("count", "raw_count", "overflow")
 

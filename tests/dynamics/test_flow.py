@@ -343,6 +343,7 @@ def test_descent_converges_to_the_flow_in_two_dimensions():
     problem = px.Problem(jnp.array(stored["x"]), jnp.array(stored["y"]))
     start = two_layer(stored["v0"], stored["c0"])
     exact = flow(start, problem, t1=30.0).network
+    size = reference.distance(exact, jax.tree.map(jnp.zeros_like, exact))
     errors = [
         reference.distance(
             px.descend(
@@ -350,6 +351,7 @@ def test_descent_converges_to_the_flow_in_two_dimensions():
             ).network,
             exact,
         )
+        / size
         for h in (1e-2, 1e-3)
     ]
     np.testing.assert_allclose(errors, [2.4e-4, 2.6e-5], rtol=0.05)
@@ -568,14 +570,18 @@ def test_mirrored_networks_stay_mirrored():
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_equal_data_count_twice_or_are_refused(seed):
+def test_equal_data_count_twice(seed):
     x, y, v, c = recipe_1d(seed)
     twice = lambda a: np.concatenate([a[:12], a[11:19]])  # datum 11 again, as 12
-    run = flow(two_layer(v, c), px.Problem(twice(x), twice(y)))
-    if bool(run.outcome == px.Outcome.too_many_slides):
-        return
+    problem = px.Problem(twice(x), twice(y))
+    run = flow(two_layer(v, c), problem)
+    assert float(run.losses[-1]) == float(px.loss(problem, run.network))
     weights = np.full(19, 1 / 20)
     weights[11] *= 2
+    merged = px.Problem(x[:19], y[:19], weights=weights)
+    number = lambda k: k + (k > 11)
+    expected = rows(flow(two_layer(v, c), merged).events)
+    assert rows(run.events) == [(i, number(k), kind) for i, k, kind in expected]
     exact = reference_flow(x[:19], y[:19], v, c, 50.0, weights=weights, rtol=1e-10)
     assert bool(run.outcome == px.Outcome.completed)
     assert abs(float(run.losses[-1]) / exact["loss"] - 1) < 1e-8
@@ -602,7 +608,9 @@ def test_long_horizons_cost_little_more(seed):
 def test_the_stiff_method_agrees_with_the_explicit_one():
     for seed in (0, 1):
         start = reference.network_1d(seed)
-        both = flow(start, t1=300.0), flow(start, t1=300.0, method="explicit")
+        methods = ("stiff", "explicit")
+        # a kink that leaves its datum slowly does so at a badly conditioned time
+        both = [flow(start, t1=300.0, rtol=1e-11, method=m) for m in methods]
         assert int(both[0].stats.num_stiff) > 0
         assert int(both[1].stats.num_stiff) == 0
         same_run(*both, 1e-7)
@@ -664,15 +672,21 @@ def test_other_losses(loss):
 # --- runs that end early -------------------------------------------------------------
 
 
-def test_runs_that_end_early_keep_what_they_have():
-    limits = {"max_events": 4, "max_steps": 24}
-    start, whole = reference.network_1d(0), flow(reference.network_1d(0))
-    run = flow(start, **limits, t1=4.5)  # four events, after about that many steps
+def test_a_table_that_is_just_full_is_no_failure():
+    events = flow(reference.network_1d(0)).events
+    count, end = int(events.count), float(events.time[4])
+    run = flow(reference.network_1d(0), max_events=4, t1=0.999 * end)
     assert bool(run.outcome == px.Outcome.completed)
+    assert int(run.events.count) == 4 < count
+
+
+def test_runs_that_end_early_keep_what_they_have():
+    limits = {"max_events": 4, "max_steps": 20}
+    start, whole = reference.network_1d(0), flow(reference.network_1d(0))
     run = flow(start, **limits)
     ended = [bool(run.outcome == o) for o in (px.Outcome.out_of_steps, MANY)]
     assert ended == [True, False]
-    assert int(run.stats.num_steps) + int(run.stats.num_rejected) == 24
+    assert int(run.stats.num_steps) + int(run.stats.num_rejected) == 20
     reached = np.isfinite(np.asarray(run.losses))
     kept_up_to(run, whole, float(run.times[reached][-1]))
     busy, whole = reference.network_1d(3), flow(reference.network_1d(3))
