@@ -22,6 +22,7 @@ from .polynomials import FirstRoot, evaluate_polynomial
 from .series import taylor_series
 
 
+@eqx.filter_jit
 def boundary_velocities(
     problem: Problem, network: TwoLayer
 ) -> tuple[Float[Array, "n K"], Float[Array, "n K"]]:
@@ -70,6 +71,12 @@ def boundary_modes(
     Returns:
         The choice, see `choose_modes`.
     """
+    pair = jnp.asarray(neuron, jnp.int32), jnp.asarray(datum, jnp.int32)
+    return _boundary_modes(problem, network, modes, *pair)
+
+
+@eqx.filter_jit
+def _boundary_modes(problem, network, modes: Modes, neuron, datum) -> Choice:
     data, parameters = kinked.data_of(problem, network), kinked.parameters_of(network)
     e = kinked.output_gradient(problem, data, parameters)
     return choose_modes(
@@ -78,7 +85,7 @@ def boundary_modes(
         parameters.c[neuron],
         modes.on[neuron],
         modes.slides[neuron],
-        jnp.asarray(datum, jnp.int32),
+        datum,
         jnp.where(modes.on[neuron, datum], 0, 1).astype(jnp.int32),
         release=jnp.zeros((), bool),
     )
@@ -128,10 +135,15 @@ def flow_step(
         >>> bool(step.error[0] < 1e-12), int(step.event.which)
         (True, -1)
     """
+    h = jnp.asarray(step_size, problem.x.dtype)
+    return _flow_step(problem, network, modes, h, order)
+
+
+@eqx.filter_jit
+def _flow_step(problem, network, modes: Modes, h, order: int) -> FlowStep:
     data, start = kinked.data_of(problem, network), kinked.parameters_of(network)
     sliding = sliding_basis(data, modes)
     series = taylor_series(problem, data, slopes(data, modes), sliding, start, order)
-    h = jnp.asarray(step_size, start.v.dtype)
     scaled = kinked.scale_series(series, h)
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
     tolerances = kinked.Tolerances(jnp.zeros_like(h), jnp.zeros_like(h))

@@ -72,6 +72,7 @@ def test_agrees_with_the_integrated_reference(case):
     assert int(flow.most_sliding) == expected["max_sliding_on_one_neuron"]
 
 
+@pytest.mark.slow
 def test_a_tiny_start_is_followed_through_its_first_events():
     # Residuals differ by ten orders here, and with them the velocities at a boundary.
     x, y, v, c = flow_data.recipe_1d(3)

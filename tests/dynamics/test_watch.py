@@ -36,6 +36,10 @@ def chains_by_hand(patterns, window):
     return sorted(events)
 
 
+def pattern(problem, network):
+    return px.patterns.pattern(network, problem.x)
+
+
 def noisy_run(num_steps, network, window, max_events=512, width=None):
     """Descent with a step so large that many pairs chatter."""
     problem = reference.problem_1d()
@@ -45,7 +49,7 @@ def noisy_run(num_steps, network, window, max_events=512, width=None):
         px.gradient_descent(0.8),
         num_steps=num_steps,
         save=px.every(1),
-        record={"pattern": lambda p, n: px.patterns.pattern(n, p.x)},
+        record={"pattern": pattern},  # one function, one program
         chatter_window=window,
         max_events=max_events,
     )
