@@ -88,9 +88,9 @@ def first_root(
     Returns:
         The root, to round-off.
     """
-    negative = [b < -tol[None, :] for b, tol in zip(bernstein, tolerance, strict=True)]
-    uncertain = _any(n[:-1] & ~n[1:] for n in negative)
-    guess = [_crossing(b, n) for b, n in zip(bernstein, negative, strict=True)]
+    crossings = [_crossing(b, tol) for b, tol in zip(bernstein, tolerance, strict=True)]
+    uncertain = _any(c.returns for c in crossings)
+    guess = [c.guess for c in crossings]
 
     def below(tau, which):
         """Functions that have changed their sign before tau, without this one."""
@@ -113,7 +113,7 @@ def first_root(
         more = _any(found) & (tau > jnp.finfo(tau.dtype).eps)
         return tau, which, found, more, count + 1
 
-    found = [n[-1] & ~uncertain for n in negative]
+    found = [c.below & ~uncertain for c in crossings]
     one = jnp.ones_like(bernstein[0][0, 0])
     carry = (one, jnp.int32(-1), found, _any(found), jnp.int32(0))
     tau, which, _, _, _ = jax.lax.while_loop(unfinished, earlier, carry)
@@ -138,16 +138,37 @@ def _smallest(guess, found) -> tuple[Int[Array, ""], Float[Array, ""]]:
     return which, jnp.minimum(best, 1)
 
 
-def _crossing(bernstein, negative) -> Float[Array, " M"]:
-    """Where the control polygon falls below zero for good, a guess of the root."""
+class _Crossing(NamedTuple):
+    """What the signs of a function's Bernstein coefficients say.
+
+    Attributes:
+        guess: Where the control polygon falls below zero.
+        below: Whether the last coefficient is below zero.
+        returns: Whether one that is not follows one that is.
+    """
+
+    guess: Float[Array, " M"]
+    below: Bool[Array, " M"]
+    returns: Bool[Array, " M"]
+
+
+def _crossing(bernstein: Float[Array, "j M"], tolerance) -> _Crossing:
+    """One pass through the coefficients; whole arrays of signs cost more."""
     degree = bernstein.shape[0] - 1
-    count = jnp.sum(~negative, axis=0, dtype=jnp.int32)
-    rows = jnp.arange(degree + 1, dtype=jnp.int32)[:, None]
-    upper = jnp.sum(jnp.where(rows == count[None, :] - 1, bernstein, 0), axis=0)
-    lower = jnp.sum(jnp.where(rows == count[None, :], bernstein, 0), axis=0)
+    upper = lower = bernstein[0]
+    below = lower < -tolerance
+    returns, at = jnp.zeros_like(below), jnp.zeros_like(lower)
+    for j in range(1, degree + 1):
+        negative = bernstein[j] < -tolerance
+        returns = returns | (below & ~negative)
+        falls = negative & ~below
+        at = jnp.where(falls, j - 1, at)
+        upper = jnp.where(falls, bernstein[j - 1], upper)
+        lower = jnp.where(falls, bernstein[j], lower)
+        below = negative
     upper = jnp.maximum(upper, 0)
     share = upper / jnp.where(upper > lower, upper - lower, 1)
-    return jnp.clip(((count - 1).astype(share.dtype) + share) / degree, 0, 1)
+    return _Crossing(jnp.clip((at + share) / degree, 0, 1), below, returns)
 
 
 def newton_root(coefficients: Float[Array, " j"], guess, upper) -> Float[Array, ""]:
