@@ -624,7 +624,9 @@ SLOPES = {
 }
 
 
-@pytest.mark.parametrize("loss", SLOPES)
+@pytest.mark.parametrize(
+    "loss", ["logistic", pytest.param("exponential", marks=pytest.mark.slow)]
+)
 def test_other_losses(loss):
     """Before the first event against SciPy, and through events against descent."""
     x = np.array([[-1.0], [-0.6], [-0.1], [0.3], [0.8], [1.0]])
