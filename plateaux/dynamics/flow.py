@@ -79,9 +79,9 @@ def flow(
         method: "auto", "explicit" or "stiff"; auto changes to the stiff method where
             the explicit one is held back by stability.
         derivatives: "forward": `jax.jvp`, `jax.jacfwd`; "reverse": `jax.grad`,
-            `jax.vjp` of kinked flows, whose memory grows with the root of `max_steps`.
-            Both pass through crossings, slides and event times; where
-            `stats.num_grazing` is not 0 they do not exist.
+            `jax.vjp`, whose memory grows with the root of `max_steps`; not of an `MLP`
+            with a kinked activation. Both pass through crossings, slides and event
+            times; where `stats.num_grazing` is not 0 they do not exist.
         estimate_error: Whether to run again at half the tolerance and estimate the
             error of the last parameters from the difference.
 
@@ -116,7 +116,7 @@ def flow(
     elif is_kinked(problem, network):
         run = ft.partial(_kinked, reverse=derivatives == "reverse")
     else:
-        run = _smooth
+        run = ft.partial(_smooth, reverse=derivatives == "reverse")
     trajectory = run(problem, network, arguments, recorded)
     if not estimate_error:
         return trajectory
@@ -435,11 +435,15 @@ def record_all(problem: Problem, networks: Network, record) -> dict[str, Any]:
 
 
 @eqx.filter_jit
-def _smooth(problem, network, arguments: Arguments, record) -> Trajectory:
-    return smooth_trajectory(problem, network, arguments, record)
+def _smooth(
+    problem, network, arguments: Arguments, record, reverse: bool
+) -> Trajectory:
+    return smooth_trajectory(problem, network, arguments, record, reverse)
 
 
-def smooth_trajectory(problem, network, arguments: Arguments, record) -> Trajectory:
+def smooth_trajectory(
+    problem, network, arguments: Arguments, record, reverse: bool = False
+) -> Trajectory:
     """The flow of a network with a smooth activation."""
     times = arguments.times
     run = smooth_flow(
@@ -450,6 +454,7 @@ def smooth_trajectory(problem, network, arguments: Arguments, record) -> Traject
         atol=arguments.atol,
         max_steps=arguments.max_steps,
         method=arguments.method,
+        reverse=reverse,
     )
     outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
     drift = None

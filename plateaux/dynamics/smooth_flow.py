@@ -9,9 +9,11 @@ network that starts at 1e-12 must grow by the right factor long before it is vis
 in the loss, or it leaves its plateau at a wrong time.
 """
 
+import functools as ft
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -76,6 +78,7 @@ def smooth_flow(
     atol: Any,
     max_steps: Any,
     method: str = "auto",
+    reverse: bool = False,
 ) -> SmoothFlow:
     r"""Gradient flow of a network with a smooth activation.
 
@@ -87,7 +90,7 @@ def smooth_flow(
     so `atol` is relative to the neuron's initial size. The affine part of `TwoLayer`
     and each output of an `MLP` count as one neuron more.
 
-    Forward-mode derivatives pass through; step sizes count as constants in them.
+    Derivatives pass through; step sizes count as constants in them.
 
     Args:
         problem: Data and loss.
@@ -98,6 +101,8 @@ def smooth_flow(
         max_steps: Most steps to try.
         method: "stiff", "explicit", or "auto": stiff for up to 400 parameters. A
             large network whose flow is stiff runs out of steps.
+        reverse: Whether reverse-mode derivatives shall pass, at the price of memory
+            that grows with the root of `max_steps`, a Python number then.
 
     Returns:
         The flow.
@@ -123,7 +128,9 @@ def smooth_flow(
         method = "stiff" if size <= MOST_STIFF_PARAMETERS else "explicit"
     number = lambda value: jnp.asarray(value, times.dtype)
     tolerance = _Tolerance(number(rtol), number(atol))
-    return _flow(problem, network, times, tolerance, jnp.asarray(max_steps), method)
+    # Loops that can be run backwards have a known length.
+    most = _checks.count("max_steps", max_steps) if reverse else jnp.asarray(max_steps)
+    return _flow(problem, network, times, tolerance, most, method)
 
 
 class _Tolerance(NamedTuple):
@@ -219,9 +226,11 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
         (s.t < times[-1]) & (s.num_steps + s.num_rejected < max_steps) & ~s.underflow
     )
     body = lambda s: _advance(attempt, error_norm, padded, times[-1], s)
-    state = jax.lax.while_loop(
-        goes_on, body, _initial_state(field, start, times, norms)
-    )
+    loop = jax.lax.while_loop
+    if isinstance(max_steps, int):
+        recorded = {"kind": "checkpointed", "max_steps": max_steps + 1}
+        loop = ft.partial(eqxi.while_loop, **recorded)
+    state = loop(goes_on, body, _initial_state(field, start, times, norms))
     unsaved = jnp.arange(len(times), dtype=jnp.int32) >= state.position
     saved = jnp.where(unsaved[:, None], state.y[None, :], state.saved[:-WINDOW])
     return SmoothFlow(
@@ -264,7 +273,8 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     """Try one step; keep it if it is accurate enough."""
     window = jax.lax.dynamic_slice(padded, (s.position,), (WINDOW,))
     room = jnp.minimum(window[-1], end) - s.t
-    h = jnp.minimum(s.h, room)
+    # Step sizes are constants to derivatives, but for the way to the end.
+    h = jnp.minimum(jax.lax.stop_gradient(s.h), room)
     t = jnp.where(h >= end - s.t, end, s.t + h)
     step = attempt(s, h)
     error = jax.lax.stop_gradient(error_norm(step.error, s.y, step.value))
@@ -273,7 +283,7 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     accepted = finite & (error <= 1)
 
     # --- save: rows behind the step are overwritten by the steps that reach them ---
-    tau = jnp.clip((window - s.t) / h, 0, 1)
+    tau = jnp.clip((jnp.minimum(window, end) - s.t) / h, 0, 1)
     powers = tau[:, None] ** jnp.arange(5)[None, :].astype(tau.dtype)
     saved = jax.lax.dynamic_update_slice(
         s.saved, powers @ step.dense, (s.position, jnp.zeros_like(s.position))

@@ -17,6 +17,8 @@ from plateaux.dynamics.error_control import neuron_groups
 from plateaux.dynamics.smooth_flow import smooth_flow
 from plateaux.networks.activations import Activation
 
+from ..closeness import assert_close
+
 methods = pytest.mark.parametrize("method", ["stiff", "explicit"])
 
 
@@ -332,6 +334,32 @@ def test_forward_derivatives(method):
     speeds = [-parameters(evaluate(data, unravel(v)).gradient) for v in value]
     np.testing.assert_allclose(tangent[1], speeds[1], atol=1e-6)
     np.testing.assert_allclose(tangent[0], speeds[0] / 2, atol=1e-4)
+
+
+@methods
+def test_reverse_derivatives_are_the_forward_ones(method):
+    data, network = case("tanh")
+    flat, unravel = ravel_pytree(network)
+    direction = jnp.cos(jnp.arange(flat.size, dtype=flat.dtype))
+
+    def last_loss(flat, t, reverse):
+        run = smooth_flow(
+            data,
+            unravel(flat),
+            times=jnp.stack([jnp.zeros_like(t), t / 2, t]),
+            rtol=1e-6,
+            atol=0.0,
+            max_steps=200,
+            method=method,
+            reverse=reverse,
+        )
+        return jnp.sum(jax.vmap(lambda net: px.loss(data, net))(run.networks))
+
+    t = jnp.array(2.0)
+    at = lambda flat, t: last_loss(flat, t, False)
+    _, forward = jax.jvp(at, (flat, t), (direction, jnp.array(0.3)))
+    slope, speed = jax.grad(last_loss, argnums=(0, 1))(flat, t, True)
+    assert_close(slope @ direction + 0.3 * speed, forward, ulps=1000)
 
 
 # --- the door ---
