@@ -2,9 +2,9 @@ r"""Cells: the sets of parameters that share one activation pattern.
 
 While the pattern A of a ReLU network with outputs f = Σ_i c_i φ(v_i·x̃) [+ p·x̃] stays,
 f = Φ_A η is linear in η_i = c_i v_i (and p). So no training can get below the *floor*
-L_A = min_η ½ Σ_k q_k (Φ_A η − y)_k² before the pattern changes, gradient flow approaches
-it at rates between two bounds, and where the minimiser lies outside the cell the flow
-has to leave.
+L_A = min_η ½ Σ_k q_k (Φ_A η − y)_k² before the pattern changes, gradient flow comes
+near it at rates between two bounds, and where the minimiser lies outside the cell the
+flow has to leave.
 
 Reference: the theory is derived after Ainsworth & Shin (2021), arXiv:2007.07213.
 """
@@ -177,7 +177,5 @@ def violation(problem: Problem, network: TwoLayer) -> Float[Array, "n K"]:
     fit = cell_fit(problem, network)
     num, dim = network.width, problem.in_dim + 1
     eta = fit.coefficients[: num * dim].reshape(num, dim)
-    side = jnp.sign(network.c)[:, None] * (
-        eta[:, :-1] @ problem.x.T + eta[:, -1:]
-    )
+    side = jnp.sign(network.c)[:, None] * (eta[:, :-1] @ problem.x.T + eta[:, -1:])
     return jnp.where(pattern(network, problem.x), -side, side)

@@ -56,14 +56,15 @@ def least_squares(
         The solution.
 
     Example:
-        >>> fit = least_squares(jnp.array([[1.0, 1.0], [1.0, 1.0]]), jnp.array([0.0, 2.0]))
+        >>> fit = least_squares(jnp.ones((2, 2)), jnp.array([0.0, 2.0]))
         >>> print(fit.coefficients, fit.value, fit.rank)
         [0.5 0.5] 1.0 1
 
     Reference: Golub & Pereyra (1973), "The differentiation of pseudo-inverses and
     nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10.
     """
-    root = jnp.ones_like(y) if weights is None else jnp.sqrt(weights)
+    weights = jnp.ones_like(y) if weights is None else weights
+    root = jnp.sqrt(weights)
     matrix, target = root[:, None] * phi, root * y
     square = jnp.sum(matrix**2, axis=0)
     empty = square == 0
@@ -81,7 +82,7 @@ def least_squares(
         coefficients,
         fitted,
         residual,
-        0.5 * jnp.sum((root * residual) ** 2),
+        0.5 * jnp.sum(weights * residual**2),
         jnp.sum(values > cut * values[0], dtype=jnp.int32),
         jax.lax.stop_gradient(jnp.linalg.svd(matrix, compute_uv=False)),
     )

@@ -1,8 +1,8 @@
 r"""The best fit by lines on pieces of the data: a proven lower bound in one dimension.
 
 A univariate two-layer ReLU network with an affine part and n neurons is a line on each
-of at most n + 1 groups of neighbouring data, so with DP_k the least ½ Σ q r² of k lines,
-free to jump between groups,
+of at most n + 1 groups of neighbouring data. So with DP_k the least ½ Σ q r² of k
+lines, free to jump between groups,
 
     DP_{n+1} ≤ inf L ≤ DP_{⌊n/2⌋+1}.
 """
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
@@ -55,7 +54,7 @@ def segmented_fit(problem: Problem, pieces: Any) -> SegmentedFit:
         >>> x = jnp.arange(1.0, 11.0)[:, None] / 10
         >>> fit = segmented_fit(Problem(x, x[:, 0] ** 2, normalisation="sum"), 2)
         >>> print(jnp.round(fit.values, 6), fit.starts[1])
-        [0.00264 0.00014] [0 5]
+        [0.0264 0.0014] [0 5]
 
     Reference: Bellman & Roth (1969), "Curve fitting by segmented straight lines",
     J. Amer. Statist. Assoc. 64.
