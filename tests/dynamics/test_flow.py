@@ -36,8 +36,8 @@ def stack(networks):
 
 
 @eqx.filter_jit
-def flow_batch(networks, t1):
-    return jax.vmap(lambda net: px.flow(PROBLEM, net, t1=t1, rtol=1e-9))(networks)
+def flow_batch(networks, t1, rtol=1e-9):
+    return jax.vmap(lambda net: px.flow(PROBLEM, net, t1=t1, rtol=rtol))(networks)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,9 @@ def test_agrees_over_seeds(runs):
 def test_agrees_over_all_seeds(starts):
     for first in range(0, 256, 32):
         seeds = range(first, first + 32)
-        runs = flow_batch(stack([reference.network_1d(s) for s in seeds]), 50.0)
+        # seed 125 ends a slide so slowly that 1e-9 in θ is 1e-6 in that time
+        networks = stack([reference.network_1d(s) for s in seeds])
+        runs = flow_batch(networks, 50.0, 1e-10)
         agrees_with_seeds(runs, seeds)
 
 
