@@ -70,7 +70,8 @@ def least_squares(
     empty = square == 0
     length = jnp.sqrt(jnp.where(empty, 1, square))
     scaled = matrix / length[None, :]
-    cut = max(phi.shape) * jnp.finfo(phi.dtype).eps if rcond is None else rcond
+    finest = max(phi.shape) * float(jnp.finfo(phi.dtype).eps)
+    cut: Any = finest if rcond is None else rcond
     solution = lx.linear_solve(
         lx.MatrixLinearOperator(scaled), target, lx.SVD(rcond=cut)
     ).value
