@@ -8,6 +8,7 @@ import xarray
 import zarr
 
 from plateaux.sweeps import SweepError, open_sweep, status, sweep
+from plateaux.sweeps.lanes import OUTCOMES
 from plateaux.sweeps.layout import dimensions, num_bytes, variables
 from plateaux.sweeps.locks import locked
 from plateaux.sweeps.store import chunk_file
@@ -45,7 +46,7 @@ def test_layout(results):
             assert results[f"{by}_{name}"].dims == ("point", "lane")
     assert results["times"].dims == ("point", "time")
     assert results["loss"].dims == ("point", "lane", "time")
-    assert results["outcome"].attrs["flag_values"] == [0, 1]
+    assert results["outcome"].attrs["flag_values"] == list(range(len(OUTCOMES)))
     for name, array in results.data_vars.items():
         assert array.attrs["long_name"], name
     assert np.all(results["done"])
