@@ -256,9 +256,11 @@ def choose_modes(
     start = jnp.where(mine & (before == EventKind.slide), target, start)
     carry = (start, jnp.ones((), bool), jnp.int32(0), eps)
     kind, _, _, d = jax.lax.while_loop(unsettled, pivot, carry)
-    # A datum whose velocity vanishes to round-off has nevertheless arrived.
+    # A datum whose velocity vanishes to round-off has nevertheless arrived. Beyond a
+    # convex kink it would be sent back, so it slides.
     stuck = ~jnp.any(used & (kind != before))
-    kind = jnp.where(stuck & mine, target, kind)
+    held = convex & (before != EventKind.slide) & (eps**2 * reach > slack)
+    kind = jnp.where(stuck & mine, jnp.where(held, EventKind.slide, target), kind)
     free = used & (kind == EventKind.slide)
     among = lambda chosen: jnp.any(at & (used & chosen)[:, None], axis=0)
     # Concave, and the velocities of both sides point away from the boundary.

@@ -261,6 +261,22 @@ def test_all_slides_end_where_the_outer_weight_changes_its_sign():
     assert np.all(np.asarray(answer.repelling))
 
 
+def test_an_arrival_without_velocity_slides_at_convex_kinks_and_crosses_concave():
+    sides = {True: 0, False: 0}
+    for case in arrivals(5, 2, 0, 0.0, 40):
+        other = OFF if case.kind[case.datum] == ON else ON
+        rest = np.delete(np.arange(NUM_DATA), case.datum)
+        pick = rest[case.kind[rest] == ON][0]
+        speed = case.speeds(case.kind)[0][case.datum]
+        case.e[pick] += speed / (case.c * (case.x1[case.datum] @ case.x1[pick]))
+        assert abs(case.speeds(case.kind)[0][case.datum]) < 1e-13
+        kinds, _ = chosen([case], 2, lambda k: k.datum, lambda _, to=other: to)
+        convex = bool(case.c * case.e[case.datum] > 0)
+        assert kinds[0][case.datum] == (SLIDE if convex else other)
+        sides[convex] += 1
+    assert min(sides.values()) > 5
+
+
 def test_more_slides_than_places_overflow():
     cases = [case for case in arrivals(6, 3, 1, 0.0) if is_convex(case)]
     _, answer = chosen(cases, 1, lambda k: k.datum, lambda _: ON)
