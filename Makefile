@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 # BLAS thread: a process a core is faster than XLA's own threads on small arrays.
 WORKERS ?= 2
 ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Most test programs are compiled once and run for milliseconds, and XLA's older kernel
+# emitters compile in half the time of its newer ones; a jaxlib that no longer knows them
+# does without. `make test-all` compiles as users do.
+QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
 .PHONY: demo test test-all lint format types docs bench clean
@@ -17,7 +21,9 @@ demo: $(VENV)/.installed-all  ## run the main job and write its report
 	@echo "Open the report: $(CURDIR)/runs/quick/report.html"
 
 test: $(VENV)/.installed-all-test  ## the fast tests and every example of the docs
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
+		&& export XLA_FLAGS=$(QUICK); \
+	set -x; $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-all: $(VENV)/.installed-all-test  ## the slow tests as well
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "" $(ARGS)

@@ -22,9 +22,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..networks.mlp import MLP
 from ..problems.problem import Problem, check_match
-from .error_control import first_step, neuron_norms, step_factor, worst_ratio
+from .error_control import first_step, neuron_norms, next_step, worst_ratio
 from .explicit import ExplicitStep, explicit_step
-from .smooth_flow import WINDOW, with_energy
+from .saved_rows import (
+    SavedRows,
+    finished_rows,
+    next_times,
+    pad_times,
+    start_rows,
+    write_rows,
+)
+from .smooth_flow import with_energy
 from .trajectory import EventKind, Events
 
 RUNNING, SLIDING, TOO_MANY_EVENTS, DIVERGED, STALLED = range(5)
@@ -76,9 +84,7 @@ class _State(eqx.Module):
         pattern: Which pairs (neuron, datum) are on.
         h: Step size to try.
         previous: Error of the last accepted step, in units of the tolerance.
-        position: Place of the next time to save.
-        saved: θ at the saved times, and room for a window behind.
-        steps: Steps taken up to each of them.
+        saved: θ at the saved times.
         energy: ∫‖θ̇‖² dt.
         num_steps: Steps taken.
         num_rejected: Steps rejected.
@@ -94,9 +100,7 @@ class _State(eqx.Module):
     pattern: Bool[Array, "n K"]
     h: Float[Array, ""]
     previous: Float[Array, ""]
-    position: Int[Array, ""]
-    saved: Float[Array, "slots p"]
-    steps: Int[Array, " slots"]
+    saved: SavedRows
     energy: Float[Array, ""]
     num_steps: Int[Array, ""]
     num_rejected: Int[Array, ""]
@@ -214,18 +218,17 @@ def _flow(problem, network, times, rtol, atol, max_steps, max_events) -> DeepFlo
         norms=norms,
         rtol=rtol,
         floor=atol * norms(start),
-        padded=jnp.concatenate([times, jnp.full(WINDOW, jnp.inf, times.dtype)]),
+        padded=pad_times(times),
         end=times[-1],
     )
-    state = _initial_state(field, problem, network, start, max_events)
+    state = _initial_state(field, problem, network, start, len(times), max_events)
     goes_on = lambda s: (
         (s.status == RUNNING)
         & (s.t < field.end)
         & (s.num_steps + s.num_rejected < max_steps)
     )
     state = jax.lax.while_loop(goes_on, ft.partial(_advance, field), state)
-    unsaved = jnp.arange(len(times), dtype=jnp.int32) >= state.position
-    saved = jnp.where(unsaved[:, None], state.y[None, :], state.saved[:-WINDOW])
+    saved, steps = finished_rows(state.saved, state.y, state.num_steps)
     return DeepFlow(
         networks=eqx.combine(jax.vmap(unravel)(saved), static),
         network=build(state.y),
@@ -235,7 +238,7 @@ def _flow(problem, network, times, rtol, atol, max_steps, max_events) -> DeepFlo
         events=_events(state, max_events),
         energy=state.energy,
         num_steps=state.num_steps,
-        steps=jnp.where(unsaved, state.num_steps, state.steps[:-WINDOW]),
+        steps=steps,
         num_rejected=state.num_rejected,
     )
 
@@ -252,11 +255,10 @@ def _frozen(problem: Problem, network: MLP, pattern) -> tuple[Array, Array]:
     return problem.sample_weights @ losses, jnp.concatenate(zs)
 
 
-def _initial_state(field, problem, network, start, max_events) -> _State:
+def _initial_state(field, problem, network, start, num_times, max_events) -> _State:
     zero, count = jnp.zeros((), start.dtype), jnp.zeros((), jnp.int32)
     pattern = jnp.concatenate(jax.vmap(network.hidden, out_axes=1)(problem.x)) > 0
     slope = field.velocity(start, pattern)
-    slots = len(field.padded)
     finite = jnp.all(jnp.isfinite(slope))
     return _State(
         t=zero,
@@ -264,9 +266,7 @@ def _initial_state(field, problem, network, start, max_events) -> _State:
         pattern=pattern,
         h=first_step(field.norms(start), field.norms(slope), field.end),
         previous=zero + 1,
-        position=count + 1,
-        saved=jnp.zeros((slots, len(start)), start.dtype).at[0].set(start),
-        steps=jnp.zeros(slots, jnp.int32),
+        saved=start_rows(start, num_times),
         energy=zero,
         num_steps=count,
         num_rejected=count,
@@ -343,7 +343,7 @@ def _cross(field: _Field, s: _State, motion: _Motion) -> _State:
 
 def _step(field: _Field, s: _State, motion: _Motion) -> _State:
     """Try one step; keep it, up to its first event, if it is accurate enough."""
-    window = jax.lax.dynamic_slice(field.padded, (s.position,), (WINDOW,))
+    window = next_times(s.saved, field.padded)
     h = jnp.minimum(s.h, jnp.minimum(window[-1], field.end) - s.t)
     extended = lambda v: with_energy(field.velocity(v[:-1], s.pattern))
     start = jnp.append(s.y, jnp.zeros_like(h))
@@ -360,20 +360,11 @@ def _step(field: _Field, s: _State, motion: _Motion) -> _State:
     whole = jnp.where(h >= field.end - s.t, field.end, s.t + h)
     t = jnp.where(cut, s.t + tau * h, whole)
 
-    # --- save: rows behind the step are overwritten by the steps that reach them ---
     share = jnp.clip((window - s.t) / h, 0, 1)
     rows = jax.vmap(ft.partial(_dense, step))(share)[:, :-1]
-    origin = (s.position, jnp.zeros_like(s.position))
-    saved = jax.lax.dynamic_update_slice(s.saved, rows, origin)
-    now = jnp.full(WINDOW, s.num_steps + 1)
-    steps = jax.lax.dynamic_update_slice(s.steps, now, (s.position,))
-    reached = jnp.sum(window <= t).astype(s.position.dtype)
-
-    new_h = h * step_factor(error, s.previous, accepted, finite)
-    # A step cut short to meet a saved time says nothing against the longer one.
-    new_h = jnp.where(accepted & (h < s.h), jnp.maximum(new_h, s.h), new_h)
-    eps = jnp.finfo(h.dtype).eps
-    underflow = ~accepted & (new_h <= 2 * eps * jnp.maximum(s.t, eps * field.end))
+    passed = jnp.where(accepted, jnp.sum(window <= t), 0)
+    saved = write_rows(s.saved, rows, s.num_steps + 1, passed)
+    new_h, underflow = next_step(s, h, error, accepted, finite, field.end)
     keep = lambda new, old: jnp.where(accepted, new, old)
     return _State(
         t=keep(t, s.t),
@@ -381,9 +372,7 @@ def _step(field: _Field, s: _State, motion: _Motion) -> _State:
         pattern=s.pattern,
         h=new_h,
         previous=keep(jnp.maximum(error, 1e-4), s.previous),
-        position=s.position + keep(reached, 0),
         saved=saved,
-        steps=steps,
         energy=s.energy + keep(value[-1], 0),
         num_steps=s.num_steps + accepted.astype(jnp.int32),
         num_rejected=s.num_rejected + (~accepted).astype(jnp.int32),

@@ -26,6 +26,24 @@ def step_factor(error, previous, accepted, finite) -> Array:
     return jnp.where(finite, factor, 0.1)
 
 
+def next_step(s: Any, h, error, accepted, finite, end) -> tuple[Array, Array]:
+    """The step to try next, and whether it is too small to move the time.
+
+    Args:
+        s: The loop's state: time `t`, step `h` that was wanted, error `previous`.
+        h: The step that was tried.
+        error: Its error in units of the tolerance.
+        accepted: Whether it was taken.
+        finite: Whether it was finite.
+        end: End of the run.
+    """
+    new = h * step_factor(error, s.previous, accepted, finite)
+    # A step cut short to meet a saved time says nothing against the longer one.
+    new = jnp.where(accepted & (h < s.h), jnp.maximum(new, s.h), new)
+    eps = jnp.finfo(h.dtype).eps
+    return new, ~accepted & (new <= 2 * eps * jnp.maximum(s.t, eps * end))
+
+
 def neuron_norms(network: Network) -> Callable[[Array], Array]:
     """The norms of all neurons, as a function of a flat vector of parameters."""
     groups, num_groups = neuron_groups(network)

@@ -22,17 +22,23 @@ from jaxtyping import Array, Bool, Float, Int
 from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
-from .error_control import first_step, neuron_norms, step_factor, worst_ratio
+from .error_control import first_step, neuron_norms, next_step, worst_ratio
 from .explicit import explicit_step
 from .gradient import evaluate
 from .hessian import hessian
 from .rosenbrock import GAMMA, lu_solver, rosenbrock_stages
+from .saved_rows import (
+    SavedRows,
+    finished_rows,
+    next_times,
+    pad_times,
+    start_rows,
+    write_rows,
+)
 
 METHODS = ("auto", "explicit", "stiff")
 # Up to here a dense Hessian and its factors cost less than the steps they save.
 MOST_STIFF_PARAMETERS = 400
-# Saved times that one step can hold.
-WINDOW = 8
 
 
 class SmoothFlow(eqx.Module):
@@ -157,9 +163,7 @@ class _State(eqx.Module):
         slope: θ̇, for the explicit method only.
         h: Step size to try.
         previous: Error of the last accepted step, in units of the tolerance.
-        position: Place of the next time to save.
-        saved: θ at the saved times, and room for a window behind.
-        steps: Steps taken up to each of them.
+        saved: θ at the saved times.
         energy: ∫‖θ̇‖² dt.
         local_error: Sum of errors, in units of the tolerance.
         num_steps: Steps taken.
@@ -172,9 +176,7 @@ class _State(eqx.Module):
     slope: Float[Array, " p"]
     h: Float[Array, ""]
     previous: Float[Array, ""]
-    position: Int[Array, ""]
-    saved: Float[Array, "slots p"]
-    steps: Int[Array, " slots"]
+    saved: SavedRows
     energy: Float[Array, ""]
     local_error: Float[Array, ""]
     num_steps: Int[Array, ""]
@@ -221,7 +223,7 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
         scale = tolerance.rtol * jnp.maximum(norms(y), norms(value)) + floor
         return worst_ratio(norms(error), scale)
 
-    padded = jnp.concatenate([times, jnp.full(WINDOW, jnp.inf, times.dtype)])
+    padded = pad_times(times)
     goes_on = lambda s: (
         (s.t < times[-1]) & (s.num_steps + s.num_rejected < max_steps) & ~s.underflow
     )
@@ -231,14 +233,13 @@ def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
         recorded = {"kind": "checkpointed", "max_steps": max_steps + 1}
         loop = ft.partial(eqxi.while_loop, **recorded)
     state = loop(goes_on, body, _initial_state(field, start, times, norms))
-    unsaved = jnp.arange(len(times), dtype=jnp.int32) >= state.position
-    saved = jnp.where(unsaved[:, None], state.y[None, :], state.saved[:-WINDOW])
+    saved, steps = finished_rows(state.saved, state.y, state.num_steps)
     return SmoothFlow(
         networks=eqx.combine(jax.vmap(unravel)(saved), static),
         network=build(state.y),
         time=state.t,
         num_steps=state.num_steps,
-        steps=jnp.where(unsaved, state.num_steps, state.steps[:-WINDOW]),
+        steps=steps,
         num_rejected=state.num_rejected,
         completed=state.t >= times[-1],
         out_of_steps=(state.t < times[-1]) & ~state.underflow,
@@ -258,9 +259,7 @@ def _initial_state(field, y, times, norms) -> _State:
         slope=slope,
         h=first_step(norms(y), norms(slope), times[-1]),
         previous=zero + 1,
-        position=count + 1,
-        saved=jnp.zeros((len(times) + WINDOW, len(y)), y.dtype).at[0].set(y),
-        steps=jnp.zeros(len(times) + WINDOW, jnp.int32),
+        saved=start_rows(y, len(times)),
         energy=zero,
         local_error=zero,
         num_steps=count,
@@ -271,7 +270,7 @@ def _initial_state(field, y, times, norms) -> _State:
 
 def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     """Try one step; keep it if it is accurate enough."""
-    window = jax.lax.dynamic_slice(padded, (s.position,), (WINDOW,))
+    window = next_times(s.saved, padded)
     room = jnp.minimum(window[-1], end) - s.t
     # Step sizes are constants to derivatives, but for the way to the end.
     h = jnp.minimum(jax.lax.stop_gradient(s.h), room)
@@ -282,35 +281,25 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     finite = finite & jnp.isfinite(error) & jnp.isfinite(step.energy)
     accepted = finite & (error <= 1)
 
-    # --- save: rows behind the step are overwritten by the steps that reach them ---
     tau = jnp.clip((jnp.minimum(window, end) - s.t) / h, 0, 1)
     powers = tau[:, None] ** jnp.arange(5)[None, :].astype(tau.dtype)
-    saved = jax.lax.dynamic_update_slice(
-        s.saved, powers @ step.dense, (s.position, jnp.zeros_like(s.position))
-    )
-    now = jnp.full(WINDOW, s.num_steps + 1)
-    steps = jax.lax.dynamic_update_slice(s.steps, now, (s.position,))
-    reached = jnp.sum(window <= t).astype(s.position.dtype)
-
-    new_h = jax.lax.stop_gradient(h) * step_factor(error, s.previous, accepted, finite)
-    # A step cut short to meet a saved time says nothing against the longer one.
-    new_h = jnp.where(accepted & (h < s.h), jnp.maximum(new_h, s.h), new_h)
+    passed = jnp.where(accepted, jnp.sum(window <= t), 0)
+    saved = write_rows(s.saved, powers @ step.dense, s.num_steps + 1, passed)
+    tried = jax.lax.stop_gradient(h)
+    new_h, underflow = next_step(s, tried, error, accepted, finite, end)
     keep = lambda new, old: jnp.where(accepted, new, old)
-    eps = jnp.finfo(h.dtype).eps
     return _State(
         t=keep(t, s.t),
         y=keep(step.value, s.y),
         slope=keep(step.slope, s.slope),
         h=new_h,
         previous=keep(jnp.maximum(error, 1e-4), s.previous),
-        position=s.position + keep(reached, 0),
         saved=saved,
-        steps=steps,
         energy=s.energy + keep(step.energy, 0),
         local_error=s.local_error + keep(error, 0),
         num_steps=s.num_steps + accepted.astype(jnp.int32),
         num_rejected=s.num_rejected + (~accepted).astype(jnp.int32),
-        underflow=~accepted & (new_h <= 2 * eps * jnp.maximum(s.t, eps * end)),
+        underflow=underflow,
     )
 
 
