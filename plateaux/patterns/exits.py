@@ -23,7 +23,7 @@ from ..networks.network import outputs, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
 from ..problems.problem import Problem
 from ._factors import Factors, distance, factorise, least_metric
-from .cells import check_cells
+from .cells import check_cells, held_projectors
 from .pattern import pattern
 
 
@@ -89,7 +89,8 @@ def exit_bounds(
     least = outer_bounds(network, least_outer)
     active = pattern(network, problem.x)
     factors = factorise(problem, active, None, network.p is not None)
-    return bounds_of(problem, network, factors, active, None, least)
+    away = distance(factors, problem, outputs(network, problem.x) - problem.y)
+    return bounds_of(problem, network, factors, active, None, least, away)
 
 
 def outer_bounds(network: TwoLayer, least_outer: Any = None) -> Float[Array, " n"]:
@@ -112,9 +113,10 @@ def bounds_of(
     active: Bool[Array, "n K"],
     sliding: Bool[Array, "n K"] | None,
     least: Float[Array, " n"],
+    away: Float[Array, ""],
 ) -> ExitBounds:
     """The bounds of a cell, or of a sliding mode, whose pairs that slide are held."""
-    num, dim = network.width, problem.in_dim + 1
+    num, dim, count = network.width, problem.in_dim + 1, problem.num_data
     x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
     rate = factors.smallest**2 * least_metric(network, jnp.any(active, 1), least)
     eta = factors.minimiser[: num * dim].reshape(num, dim)
@@ -122,6 +124,9 @@ def bounds_of(
     broken = jnp.where(active, -side, side)
     # Coordinates of e_ik in the right singular vectors.
     basis = factors.right[:, : num * dim].reshape(-1, num, dim)
+    if sliding is not None:  # η_i stays where the projector leaves it
+        basis = jnp.einsum("pnd,nde->pne", basis, held_projectors(sliding, x1))
+        broken = jnp.where(sliding, -jnp.inf, broken)
     along = jnp.einsum("pnd,kd->pnk", basis, x1)
     null = (factors.values == 0)[:, None, None]
     hidden = jnp.sqrt(jnp.sum(jnp.where(null, along, 0) ** 2, axis=0))
@@ -133,15 +138,12 @@ def bounds_of(
     # Rounding of η*: what is broken by less than it is not broken.
     grain = 64 * jnp.finfo(x1.dtype).eps * length * jnp.max(jnp.abs(factors.minimiser))
     forces = (broken > grain) & seen & (rate > 0)
-    if sliding is not None:
-        forces = forces & ~sliding
     ratio = reach * away / jnp.where(forces, broken, 1)
     wait = jnp.log(jnp.clip(ratio, 1)) / jnp.where(rate > 0, rate, 1)
     latest = jnp.where(forces, wait, jnp.inf)
     first = jnp.min(latest)
     index = jnp.argmin(latest).astype(jnp.int32)
     found = jnp.isfinite(first)
-    count = problem.x.shape[0]
     return ExitBounds(
         latest,
         first,
@@ -197,7 +199,8 @@ def never_leaves(
     least = outer_bounds(network, least_outer)
     active = pattern(network, problem.x)
     factors = factorise(problem, active, None, network.p is not None)
-    return confinement_of(problem, network, factors, active, least)
+    away = distance(factors, problem, outputs(network, problem.x) - problem.y)
+    return confinement_of(problem, network, factors, active, least, away)
 
 
 def confinement_of(
@@ -206,12 +209,12 @@ def confinement_of(
     factors: Factors,
     active: Bool[Array, "n K"],
     least: Float[Array, " n"],
+    away: Float[Array, ""],
 ) -> Confinement:
     """The condition for a cell that is known."""
     x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
     alive = jnp.any(active, axis=1)
     rate = factors.smallest**2 * least_metric(network, alive, least)
-    away = distance(factors, problem, outputs(network, problem.x) - problem.y)
     root = jnp.sqrt(problem.sample_weights)
     rows = jnp.where(active[:, :, None], (root[:, None] * x1)[None], 0)
     strength = jnp.linalg.norm(rows, ord=2, axis=(1, 2))
