@@ -123,7 +123,9 @@ def test_a_step_has_loss_zero_with_two_neurons_and_its_certificate_says_so():
 def test_refusals():
     x = np.random.default_rng(0).normal(size=(12, 2))
     problem = px.Problem(x, x[:, 0])
-    with pytest.raises(ValueError, match="at least 1375795 to fit every set of 3 of 2"):
+    with pytest.raises(
+        ValueError, match="at least 392218 to fit every set of 3 of 133"
+    ):
         best_loss(problem, 3, affine=False)
     with pytest.raises(ValueError, match=r"hyperplanes to be enumerated.*= 66"):
         neuron_patterns(x, max_hyperplanes=10)
