@@ -7,7 +7,7 @@ at the start and end of each plateau.
 """
 
 import enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,13 +17,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
 from ..dynamics.save import At, at
-from ..dynamics.trajectory import EventKind, Events, Trajectory
+from ..dynamics.trajectory import EventKind, Trajectory
 from ..networks.two_layer import TwoLayer
-from ..patterns._factors import distance, factorise, least_metric
-from ..patterns.cells import check_cells, design_matrix, held_projectors
-from ..patterns.exits import bounds_of, confinement_of, outer_bounds
+from ..patterns.cells import check_cells
 from ..patterns.pattern import pattern
 from ..problems.problem import Problem
+from ._modes import Numbers, is_saved, look_at, modes_at, network_at
 from .plateau import Plateaus, plateaus
 
 
@@ -54,7 +53,8 @@ class Explanation(eqx.Module):
         floor: L_A: the least loss of the pattern, or of the sliding mode.
         excess_start: (L − L_A)/L_A at the start; over ½ Σ q y² where L_A is zero.
         excess_end: The same at the end.
-        rate_start: −d/dt log(L − L_A) of gradient flow at the start.
+        rate_start: −d/dt log(L − L_A) of gradient flow at the start; 0 where the
+            excess is zero to rounding.
         rate_end: The same at the end.
         slowest: Lower bound of that rate at the start, 2σ₋² min c_i².
         fastest: Upper bound, 2σ₊² max(c_i² + ‖v_i‖²).
@@ -149,7 +149,8 @@ def explain(
 
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
-    check_cells(problem, trajectory.network)
+    network: Any = trajectory.network
+    check_cells(problem, network)
     networks = trajectory.saved.get("network")
     if not isinstance(networks, TwoLayer):
         raise ValueError(
@@ -202,20 +203,22 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
     last = jnp.maximum(jnp.sum(jnp.isfinite(run.losses), dtype=jnp.int32) - 1, 0)
     events: Any = run.events
     first = jax.tree.map(lambda leaf: leaf[0], networks)
-    modes = _modes(problem.x, pattern(first, problem.x), events, table.start)
+    modes = modes_at(problem.x, pattern(first, problem.x), events, table.start)
     used = jnp.arange(table.start.size, dtype=jnp.int32) < table.count
     flows = run.time_unit == problem.time_unit
 
     def row(arguments):
         on, slides, start, end = arguments
-        ends = [_network_at(run.times, networks, last, t) for t in (start, end)]
-        return _look(problem, on, slides, *ends, flows)
+        first = network_at(run.times, networks, last, start)
+        final = network_at(run.times, networks, last, end)
+        return look_at(problem, on, slides, first, final, flows)
 
     columns = (modes == EventKind.on, modes == EventKind.slide, table.start, table.end)
     shapes = jax.eval_shape(row, jax.tree.map(lambda a: a[0], columns))
     empty = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    look = lambda a: jax.lax.cond(a[0], row, lambda _: empty, a[1:])
-    found: _Numbers = jax.lax.map(look, (used, *columns))
+    nothing = lambda _: empty
+    look = lambda a: jax.lax.cond(a[0], row, nothing, a[1:])
+    found: Numbers = jax.lax.map(look, (used, *columns))
     grows = found.rate_end > growth * found.rate_start
     kind = jnp.where(grows, PlateauKind.saddle, PlateauKind.approach)
     on, slides = columns[:2]
@@ -225,7 +228,7 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
     which = jnp.searchsorted(events.time, jnp.where(ended, table.end, 0))
     which = jnp.minimum(which, events.time.size - 1)
     ending = lambda column: jnp.where(ended, column[which], -1)
-    near = _is_saved(run.times, table.start) & _is_saved(run.times, table.end)
+    near = is_saved(run.times, table.start) & is_saved(run.times, table.end)
     return Explanation(
         plateaus=table,
         kind=jnp.where(used, kind, PlateauKind.none).astype(jnp.int32),
@@ -246,122 +249,6 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
         resolved=used & near,
         time_unit=run.time_unit,
     )
-
-
-class _Numbers(NamedTuple):
-    """Of one plateau; see `Explanation`. `wait`: latest exit, from the start."""
-
-    floor: Any
-    excess_start: Any
-    excess_end: Any
-    rate_start: Any
-    rate_end: Any
-    slowest: Any
-    fastest: Any
-    wait: Any
-    confined: Any
-
-
-def _look(
-    problem: Problem, on, slides, start: TwoLayer, end: TwoLayer, flows: bool
-) -> _Numbers:
-    """Everything about one plateau, from its pattern and the networks at its ends."""
-    factors = factorise(problem, on, slides, start.p is not None)
-    alive = jnp.any(on, axis=1)
-    total = jnp.sum(problem.sample_weights * problem.y**2) / 2
-    zero = factors.floor <= jnp.finfo(total.dtype).eps * total
-    unit = jnp.where(zero, jnp.where(total > 0, total, 1), factors.floor)
-    away, rates = [], []
-    for network in (start, end):
-        residual, speed = _motion(problem, on, slides, network)
-        away.append(distance(factors, problem, residual))
-        excess = away[-1] ** 2 / 2
-        grain = jnp.finfo(total.dtype).eps ** 2 * total
-        rates.append(jnp.where(excess > grain, speed / jnp.maximum(excess, grain), 0))
-    outer = start.c**2
-    both = outer + jnp.sum(start.w**2, axis=1) + start.b**2
-    high = jnp.max(jnp.where(alive, both, 0))
-    if start.p is not None:
-        high = jnp.maximum(high, 1)
-    least = outer_bounds(start)
-    bounds = bounds_of(problem, start, factors, on, slides, least, away[0])
-    stays = confinement_of(problem, start, factors, on, least, away[0]).holds
-    low = least_metric(start, alive, jnp.abs(start.c))
-    only = lambda value, other: value if flows else jnp.full_like(value, other)
-    return _Numbers(
-        factors.floor,
-        away[0] ** 2 / 2 / unit,
-        away[1] ** 2 / 2 / unit,
-        only(rates[0], 0),
-        only(rates[1], 0),
-        only(2 * factors.smallest**2 * low, 0),
-        only(2 * factors.values[0] ** 2 * high, 0),
-        only(bounds.first, jnp.inf),
-        only(stays & ~jnp.any(slides), False),
-    )
-
-
-def _motion(problem: Problem, on, slides, network: TwoLayer):
-    """Residual r = Φη − y of a mode, and −L̇ = ‖θ̇‖² of the flow in it."""
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
-    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
-    projectors = held_projectors(slides, x1)
-    v = jnp.einsum("nd,nde->ne", v, projectors)
-    eta = jnp.ravel(network.c[:, None] * v)
-    affine = network.p is not None
-    if affine:
-        eta = jnp.concatenate([eta, network.p])
-    phi = design_matrix(on, problem.x, affine=affine, sliding=slides)
-    residual = phi @ eta - problem.y
-    g = (problem.sample_weights * residual) @ phi
-    inner = g[: v.size].reshape(v.shape)
-    speed = jnp.sum((network.c[:, None] * inner) ** 2)
-    speed = speed + jnp.sum(jnp.sum(v * inner, axis=1) ** 2)
-    return residual, speed + jnp.sum(g[v.size :] ** 2)
-
-
-def _modes(x, on, events: Events, starts) -> Int[Array, "P n K"]:
-    """The mode of every pair at the start of every plateau, an `EventKind`."""
-    width = on.shape[0]
-    # A flow names one datum of those that are equal; no network tells them apart.
-    equal = jnp.all(x[:, None] == x[None], axis=-1)
-
-    def apply(carry):
-        modes, e = carry
-        collapse = events.kind[e] == EventKind.collapse
-        row = jnp.arange(width, dtype=jnp.int32) == events.neuron[e]
-        pairs = row[:, None] & (equal[events.datum[e]] | collapse)[None, :]
-        mode = jnp.where(collapse, EventKind.off, events.kind[e])
-        return jnp.where(pairs, mode, modes), e + 1
-
-    def row(carry, start):
-        due = lambda c: (
-            (c[1] < events.count)
-            & (events.time[jnp.minimum(c[1], events.time.size - 1)] <= start)
-        )
-        carry = jax.lax.while_loop(due, apply, carry)
-        return carry, carry[0]
-
-    begin = (on.astype(events.kind.dtype), jnp.zeros_like(events.count))
-    return jax.lax.scan(row, begin, starts)[1]
-
-
-def _network_at(times, networks: TwoLayer, last, time) -> TwoLayer:
-    """The network at a time, between the saved ones before and after it."""
-    left = jnp.clip(jnp.searchsorted(times, time, side="right") - 1, 0, last)
-    right = jnp.minimum(left + 1, last)
-    step = times[right] - times[left]
-    share = jnp.where(step > 0, (time - times[left]) / jnp.where(step > 0, step, 1), 0)
-    share = jnp.clip(share, 0, 1)
-    between = lambda leaf: (1 - share) * leaf[left] + share * leaf[right]
-    return jax.tree.map(between, networks)
-
-
-def _is_saved(times, wanted) -> Bool[Array, " P"]:
-    right = jnp.clip(jnp.searchsorted(times, wanted), 0, times.size - 1)
-    left = jnp.maximum(right - 1, 0)
-    gap = jnp.minimum(jnp.abs(times[right] - wanted), jnp.abs(times[left] - wanted))
-    return gap <= 1e-9 * wanted
 
 
 _KINDS = {

@@ -61,6 +61,8 @@ def test_minima_of_the_quadratic_family(sizes, loss):
     lines = local_lines(problem, suffixes(sizes))
     bends = np.diff(lines.slope)
     kinks = np.asarray(lines.meet)
+    if loss is None:  # lines meet on data: exactly there, where z = 0 counts as off
+        kinks = np.asarray(problem.x)[np.rint(kinks / 0.1).astype(int) - 1, 0]
     line = float(lines.height[0] - lines.slope[0] * lines.center[0])
     network = px.TwoLayer(
         np.ones((len(bends), 1)), -kinks, bends, [float(lines.slope[0]), line]
@@ -77,7 +79,8 @@ def test_minima_of_the_quadratic_family(sizes, loss):
     np.testing.assert_allclose(np.sum(lines.rss) / 2, loss, rtol=1e-8)
     point = stationary_point(problem, network, tolerance=1e-10)
     assert int(point.kind) == StationaryKind.minimum
-    still = px.descend(problem, network, px.gradient_descent(1e-3), num_steps=100)
+    step = px.gradient_descent(1e-3)
+    still = px.descend(problem, network, step, num_steps=100)
     assert int(still.stats.pair_flips) == 0
     np.testing.assert_allclose(still.losses[-1], loss, rtol=1e-8)
 

@@ -58,13 +58,17 @@ def saddle(affine=True):
     """The best affine fit, and neurons with c = 0 and v ⟂ g."""
     line = cell_fit(PROBLEM, px.TwoLayer([[0.0, 0.0]], [-1.0], [0.0], jnp.zeros(3)))
     p = line.coefficients[-3:]
-    v = jnp.array([[0.4, -1.0, 0.2], [1.0, 0.5, -0.3]])
-    for _ in range(200):  # v ⟂ g(v), patterns included
-        active = v[:, :2] @ X.T + v[:, 2:] > 0
-        force = PROBLEM.sample_weights * line.residual
-        x1 = jnp.concatenate([X, jnp.ones((12, 1))], axis=1)
-        g = jnp.where(active, force[None], 0) @ x1
-        v = v - jnp.sum(v * g, 1, keepdims=True) / jnp.sum(g * g, 1, keepdims=True) * g
+    x1 = np.concatenate([X, np.ones((12, 1))], axis=1)
+    force = np.asarray(PROBLEM.sample_weights * line.residual)
+    rows, rng = [], np.random.default_rng(0)
+    while len(rows) < 2:
+        v = rng.normal(size=3)
+        on = x1 @ v > 0
+        g = (on * force) @ x1
+        v = v - (v @ g) / (g @ g) * g
+        if np.array_equal(x1 @ v > 0, on) and np.min(np.abs(x1 @ v)) > 0.02:
+            rows.append(v)
+    v = jnp.asarray(np.array(rows))
     return px.TwoLayer(v[:, :2], v[:, 2], jnp.zeros(2), p)
 
 
@@ -118,12 +122,12 @@ def test_all_on_everywhere_is_the_regression_line():
     y = np.array([3.0, 2.2, 2.9, 1.0, 2.5])
     problem = px.Problem(x[:, None], y, normalisation="sum")
     slope, height = np.polyfit(x, y, 1)
-    net = px.TwoLayer([[0.5], [slope - 0.5]], [1.0, height - 1.0], [1.0, 1.0])
+    net = px.TwoLayer([[0.1], [slope - 0.1]], [0.5, height - 0.5], [1.0, 1.0])
     assert kind(problem, net) == "minimum"
     dx, dy = x - x.mean(), y - y.mean()
     expected = (dy @ dy - (dx @ dy) ** 2 / (dx @ dx)) / 2
     np.testing.assert_allclose(px.loss(problem, net), expected, rtol=1e-12)
-    other = px.TwoLayer([[0.5], [slope - 0.5]], [1.0, height - 0.9], [1.0, 1.0])
+    other = px.TwoLayer([[0.1], [slope - 0.1]], [0.5, height - 0.4], [1.0, 1.0])
     assert kind(problem, other) == "moving"
 
 
