@@ -29,7 +29,7 @@ def fits():
     x = jnp.linspace(0, 1, 41)[:, None]
     problem = px.Problem(x, jnp.sin(2 * jnp.pi * x[:, 0]))
     kinks = jnp.array([0.21, 0.44, 0.786, 0.79])
-    outer = jnp.array([-4.0, -0.3, 1.5, 2.0])
+    outer = jnp.array([-2.2, -0.5, 1.1, 1.8])
     return problem, px.TwoLayer(3 * jnp.ones((4, 1)), -3 * kinks, outer, [4.5, 0.0])
 
 
@@ -42,8 +42,8 @@ def finals(problem, lanes: int = 64):
         problem,
         net,
         px.gradient_descent(0.1),
-        num_steps=20_000,
-        save=px.every(20_000),
+        num_steps=5_000,
+        save=px.every(5_000),
         watch=False,
     ).losses[-1]
     found = {}
@@ -66,15 +66,12 @@ def main(out: Path = OUT):
     table = px.explain(problem, run)
     bound = px.patterns.certify(problem, run.network).lower
     px.plot.floors(run.times, run.losses, table, bound=bound, ax=left)
-    left.set_title("A staircase: floors and proven exits")
     problem, network = fits()
     lines = px.patterns.local_lines(problem, network)
     outputs = px.outputs(network, problem.x)
     px.plot.local_lines(problem.x, problem.y, lines, outputs=outputs, ax=middle)
-    middle.set_title("Local lines of a cell", pad=44)
     bounds = px.patterns.loss_bounds(problem, 3, affine=True)
     px.plot.distribution(finals(problem), bounds.lower, ax=right)
-    right.set_title("Last losses of 64 starts of two sizes")
     fig.savefig(out, dpi=100)
 
 

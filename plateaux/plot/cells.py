@@ -28,7 +28,7 @@ def local_lines(
     Groups are shaded in turn; each has the best fit's line, drawn to half-way into the
     gaps. Where two lines meet inside their gap, or two kinks there allow a jump, the
     gap is marked as one that can be joined; otherwise as one that the flow must leave.
-    The mark is where the lines meet, or in the gap if they meet out of view.
+    The mark is where the lines meet, or in the middle of the gap.
 
     Args:
         x: Inputs, shape (K,) or (K, 1).
@@ -96,9 +96,9 @@ def _mark_gaps(ax, lines, middle, edges) -> None:
     """Where neighbouring lines meet, or fail to."""
     meet = np.asarray(lines.meet)[: len(middle)]
     good = np.asarray(lines.consistent)[: len(middle)]
-    seen = (meet > edges[0]) & (meet < edges[-1])
     neurons = np.asarray(lines.neurons)[: len(middle)]
-    place = np.where(seen & ~(good & (neurons > 1)), meet, middle)
+    inside = good & (neurons == 1) & np.isfinite(meet)
+    place = np.where(inside, np.clip(meet, edges[0], edges[-1]), middle)
     for joined, marker, color, words in (
         (True, "D", GREEN, "lines can be joined in their gap"),
         (False, "X", VERMILLION, "lines meet outside their gap"),
