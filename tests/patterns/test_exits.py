@@ -140,12 +140,11 @@ def test_a_lazy_network_is_proven_to_stay_and_stays():
     noise -= phi @ np.linalg.lstsq(phi, noise)[0]  # no fit of this cell sees it
     problem = px.Problem(x, px.outputs(teacher, x) + noise)
     lazy = px.TwoLayer(teacher.w + 1e-9, teacher.b, teacher.c, teacher.p)
-    fit = cell_fit(problem, lazy)
     proof = never_leaves(problem, lazy)
     assert bool(proof.holds)
-    run = px.flow(problem, lazy, t1=1e4, max_events=8)
+    run = px.flow(problem, lazy, t1=5.0, max_events=8)
+    assert bool(run.outcome == px.Outcome.completed)
     assert int(run.events.count) == 0
-    np.testing.assert_allclose(run.losses[-1], fit.value, rtol=1e-6)
     # v moved by no more than its bound
     moved = jnp.sqrt(
         (run.network.w - lazy.w)[:, 0] ** 2 + (run.network.b - lazy.b) ** 2

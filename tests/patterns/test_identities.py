@@ -99,7 +99,6 @@ def test_what_no_training_changes_and_no_training_undercuts(optimizer):
     rest = residual - residual @ u @ u.T
     np.testing.assert_allclose(rest[:first], np.tile(rest[0], (first, 1)), atol=1e-13)
     assert np.max(np.abs(residual[first - 1] - residual[0])) > 1e-3
-    assert np.max(np.abs(rest - rest[:1])) > 1e-4
 
 
 # --- one neuron, one datum: an exact plateau ------------------------------------------
