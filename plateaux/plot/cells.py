@@ -84,7 +84,7 @@ def local_lines(
     return ax
 
 
-def _line_at(lines: Any, group: int, x: np.ndarray) -> np.ndarray:
+def _line_at(lines: Any, group: int, x: Any) -> Any:
     slope, height, center = (
         float(np.asarray(column)[group])
         for column in (lines.fitted_slope, lines.fitted_height, lines.center)
