@@ -289,7 +289,8 @@ def test_a_batch_is_a_loop(staircase):
     larger = eqx.tree_at(lambda net: net.c, START, jnp.array([1.1]))
     runs = [staircase, train(300.0, staircase.events.time[:5], start=larger)]
     batch = jax.tree.map(lambda *a: jnp.stack(a), *runs)
-    look = lambda run: px.explain(PARABOLA, run, max_plateaus=8)
+    # the sixth plateau ends where the excess, and so its rate, is rounding
+    look = lambda run: px.explain(PARABOLA, run, max_plateaus=5)
     together = eqx.filter_vmap(look)(batch)
     for i, run in enumerate(runs):
         one = jax.tree.map(lambda a, i=i: a[i], together)
