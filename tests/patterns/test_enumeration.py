@@ -11,6 +11,7 @@ import plateaux as px
 from plateaux.patterns import (
     best_loss,
     certify,
+    least_squares,
     loss_bounds,
     neuron_patterns,
     segmented_fit,
@@ -106,6 +107,26 @@ def test_certificates():
         np.testing.assert_allclose(proof.gap * proof.lower, proof.excess, rtol=1e-12)
     without = loss_bounds(problem, 1, affine=False)
     np.testing.assert_allclose(without.upper, np.mean(np.sin(3 * x) ** 2) / 2)
+
+
+def test_no_network_is_below_its_bound():
+    """300 networks with the best outer weights and affine part for their kinks."""
+    x = np.linspace(-1, 1, 30)
+    y = np.sin(3 * x)
+    problem = px.Problem(x[:, None], y)
+    rng = np.random.default_rng(1)
+    kinks, signs = (
+        rng.uniform(-1, 1, (300, 1, 3)),
+        np.sign(rng.normal(size=(300, 1, 3))),
+    )
+    z = signs * (x[None, :, None] - kinks)
+    line = np.broadcast_to(np.stack([x, np.ones(30)], axis=1), (300, 30, 2))
+    features = jnp.asarray(np.concatenate([np.where(z > 0, z, 0), line], axis=2))
+    fit = lambda phi: least_squares(phi, problem.y, problem.sample_weights).value
+    losses = jax.jit(jax.vmap(fit))(features)
+    lower = loss_bounds(problem, 3, affine=True).lower
+    assert jnp.min(losses) >= lower
+    assert jnp.min(losses) < 3 * lower
 
 
 def test_a_step_has_loss_zero_with_two_neurons_and_its_certificate_says_so():
