@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from .networks import MLP as MLP, TwoLayer as TwoLayer, outputs as outputs
     from .problems import Problem as Problem, loss as loss
-    from .stages import plateaus as plateaus
+    from .stages import explain as explain, plateaus as plateaus
     from .sweeps import sweep as sweep
 
 __version__ = "0.1.0"
@@ -59,7 +59,7 @@ _CONTENTS = {
     "plot": (),
     "problems": ("Problem", "loss"),
     "report": (),
-    "stages": ("plateaus",),
+    "stages": ("explain", "plateaus"),
     "statistics": (),
     "sweeps": ("sweep",),
 }

@@ -23,14 +23,23 @@ from .pattern import pattern
 
 
 def design_matrix(
-    active: Bool[Array, "n K"], x: Float[Array, "K d"], *, affine: bool
+    active: Bool[Array, "n K"],
+    x: Float[Array, "K d"],
+    *,
+    affine: bool,
+    sliding: Bool[Array, "n K"] | None = None,
 ) -> Float[Array, "K p"]:
     r"""Φ_A = [D_1 X̃ … D_n X̃ (X̃)], D_i = diag(A_i), x̃ = (x, 1).
+
+    While pairs (i, k) slide, the network stays linear in η with η_i·x̃_k = 0 held. The
+    block of neuron i is then D_i X̃ Π_i, Π_i the projector onto the complement of the
+    x̃_k it slides along; what the sliding pairs count as, on or off, does not matter.
 
     Args:
         active: The pattern A.
         x: Inputs.
         affine: Whether the network has an affine part; its columns come last.
+        sliding: Which pairs slide; None for none.
 
     Returns:
         The matrix, p = n(d+1) columns, neuron by neuron, or (n+1)(d+1).
@@ -43,8 +52,25 @@ def design_matrix(
     """
     x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
     blocks = jnp.where(active.T[:, :, None], x1[:, None, :], 0)
+    if sliding is not None:
+        blocks = jnp.einsum("knd,nde->kne", blocks, held_projectors(sliding, x1))
+        blocks = jnp.where(sliding.T[:, :, None], 0, blocks)
     phi = blocks.reshape(x.shape[0], -1)
     return jnp.concatenate([phi, x1], axis=1) if affine else phi
+
+
+def held_projectors(
+    sliding: Bool[Array, "n K"], x1: Float[Array, "K D"]
+) -> Float[Array, "n D D"]:
+    """Π_i, onto the complement of the data that neuron i slides along."""
+    num, dim = x1.shape
+    rows = jnp.where(sliding[:, :, None], x1[None], 0)
+    rows = jnp.pad(rows, ((0, 0), (0, max(dim - num, 0)), (0, 0)))
+    _, values, right = jnp.linalg.svd(rows, full_matrices=False)
+    largest = values[:, :1]
+    held = values > max(num, dim) * jnp.finfo(x1.dtype).eps * largest
+    right = jnp.where(held[:, :, None], right, 0)
+    return jnp.eye(dim, dtype=x1.dtype)[None] - jnp.einsum("nsd,nse->nde", right, right)
 
 
 def cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:

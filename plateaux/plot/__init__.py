@@ -1,5 +1,10 @@
 """Figures: each draws what it is given into `ax=` and returns it."""
 
+from .cells import (
+    distribution as distribution,
+    floors as floors,
+    local_lines as local_lines,
+)
 from .flows import (
     distances as distances,
     event_raster as event_raster,

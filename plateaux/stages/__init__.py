@@ -1,3 +1,9 @@
 """Stages: what a trajectory went through."""
 
+from .explain import (
+    Explanation as Explanation,
+    PlateauKind as PlateauKind,
+    at_events as at_events,
+    explain as explain,
+)
 from .plateau import Plateaus as Plateaus, plateaus as plateaus

@@ -93,3 +93,33 @@ def test_refusals():
         segmented_fit(px.Problem(jnp.ones((3, 2)), jnp.ones(3)), 2)
     with pytest.raises(ValueError, match="pieces"):
         segmented_fit(px.Problem(jnp.ones((3, 1)), jnp.ones(3)), 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "low", "constant"),
+    [
+        (lambda x: x**2, 0.0, 1 / 180),
+        (lambda x: np.sin(2 * np.pi * x), 0.0, 0.69882),
+        (lambda x: np.sin(np.pi * x), -1.0, 1.39764),
+    ],
+)
+def test_constants_of_smooth_targets(target, low, constant):
+    """min ‖e‖² ≈ (∫|f''|^{2/5})⁵/(720 k⁴) on [low, 1] as k grows; with K data and k
+    lines a grid error of order (k/K)² remains, and one of finite k at inflections."""
+    num, pieces = 601, 24
+    x = low + (1 - low) * (np.arange(num) + 0.5) / num
+    problem = px.Problem(x[:, None], target(x))
+    value = 2 * (1 - low) * segmented_fit(problem, pieces).values[-1]
+    np.testing.assert_allclose(value * pieces**4, constant, rtol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "low", "constant"),
+    [(2, 0.0, 0.69882), (1, -1.0, 1.39764), (5, 0.0, 27.2977)],
+)
+def test_constants_of_sines_are_the_integral(frequency, low, constant):
+    x = np.linspace(low, 1, 400_001)
+    x = (x[1:] + x[:-1]) / 2
+    bend = (frequency * np.pi) ** 2 * np.abs(np.sin(frequency * np.pi * x))
+    integral = (1 - low) * np.mean(bend**0.4)
+    np.testing.assert_allclose(integral**5 / 720, constant, rtol=1e-4)

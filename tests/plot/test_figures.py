@@ -35,6 +35,28 @@ GAP = SimpleNamespace(
     function_distance=np.array([0.0, 0.2, 0.2, 0.2]),
     divergence_time=np.array(2.0),
 )
+LINES = SimpleNamespace(
+    order=np.arange(7),
+    count=np.array(2),
+    first=np.array([-1.0, 1 / 3]),
+    last=np.array([0.0, 1.0]),
+    center=np.array([-0.5, 2 / 3]),
+    fitted_slope=np.array([1.0, 2.0]),
+    fitted_height=np.array([-0.5, 1.0]),
+    meet=np.array([0.2]),
+    consistent=np.array([True]),
+    neurons=np.array([1]),
+)
+EXPLANATION = SimpleNamespace(
+    plateaus=SimpleNamespace(
+        start=np.array([0.0, 2.0, np.inf]),
+        end=np.array([2.0, 30.0, np.inf]),
+        count=np.array(2),
+    ),
+    floor=np.array([2.0, 0.5, 0.0]),
+    latest_exit=np.array([50.0, np.inf, np.inf]),
+    time_unit="flow time of L",
+)
 SETTINGS = {"one": [(np.array([10.0, 12.0]), np.array([1e-3, 1e-4]))]}
 
 FIGURES = {
@@ -43,12 +65,17 @@ FIGURES = {
     plot.survival_curves: ({"one": kaplan_meier([1.0, 2.0], [False, True])},),
     plot.kinks: (TIMES, np.ones((4, 3)) * TIMES[:, None], X),
     plot.event_raster: (RUN,),
+    plot.floors: (TIMES, np.array([4.0, 3.0, 2.0, 1.0]), EXPLANATION),
     plot.distances: (GAP,),
     plot.activation_raster: (TIMES, np.arange(12).reshape(4, 3)),
     plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
 }
 # Figures without a time axis, besides those above.
-TIMELESS = {plot.work_precision: (SETTINGS,)}
+TIMELESS = {
+    plot.work_precision: (SETTINGS,),
+    plot.local_lines: (X, X**2, LINES),
+    plot.distribution: ({"one": np.array([2.0, 3.0])}, 1.0),
+}
 FIGURES |= TIMELESS
 every_figure = pytest.mark.parametrize(
     ("figure", "arguments"), FIGURES.items(), ids=[f.__name__ for f in FIGURES]

@@ -1,0 +1,124 @@
+"""A staircase: one ReLU neuron and an affine part learn a parabola, plateau by plateau.
+
+Gradient flow on y = x², x = 1/20, 2/20, …, 1, from a kink between the fourth and the
+fifth datum. The kink passes one datum after another; between two of them the pattern is
+constant and the loss comes near the floor of that pattern, half the residual sums of
+squares of the regression lines on the two sides. The flow stops for good with nine data
+to the left of the kink, though ten would be better: the lines of nine and eleven data
+meet inside their gap, so this is a local minimum. Printed: what `px.explain` says of
+every plateau, and the proven distance of the last loss from the best of its width.
+
+    python experiments/staircase.py [--smoke] [--out FOLDER]
+"""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import plateaux as px
+
+EXPECTED = Path(__file__).with_name("expected") / "staircase.json"
+KEEP = {"network": lambda problem, network: network}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One staircase.
+
+    Attributes:
+        data: Points j/data, j = 1 … data.
+        kink: Where the kink starts, in steps of the grid.
+        outer: The neuron's outer weight at the start; its slope is 1.
+        horizon: Flow time of L = Σ ½ r².
+        rtol: Tolerance of the flow.
+    """
+
+    data: int = 20
+    kink: float = 4.5
+    outer: float = 1.2
+    horizon: float = 1e4
+    rtol: float = 1e-10
+
+
+SMOKE = Config(horizon=2.0)
+
+
+def setting(config: Config) -> tuple[px.Problem, px.TwoLayer]:
+    """The problem and the start."""
+    x = jnp.arange(1.0, config.data + 1)[:, None] / config.data
+    start = px.TwoLayer(
+        [[1.0]], [-config.kink / config.data], [config.outer], [0.0, 0.0]
+    )
+    return px.Problem(x, x[:, 0] ** 2, normalisation="sum"), start
+
+
+def train(config: Config) -> tuple[px.Problem, px.Trajectory]:
+    """The flow, once for its events and once more with the networks at all of them."""
+    problem, start = setting(config)
+    options = {"t1": config.horizon, "rtol": config.rtol, "max_events": 64}
+    first = px.flow(problem, start, **options)
+    save = px.stages.at_events(first)
+    return problem, px.flow(problem, start, save=save, record=KEEP, **options)
+
+
+def numbers(problem: px.Problem, run: px.Trajectory, table) -> dict:
+    """What the experiment claims."""
+    count = int(table.plateaus.count)
+    proof = px.patterns.certify(problem, run.network)
+    return {
+        "left_of_kink": np.sum(~np.asarray(table.pattern[:count, 0]), axis=1).tolist(),
+        "floors": [float(f) for f in table.floor[:count]],
+        "ends": [float(t) for t in table.plateaus.end[: count - 1]],
+        "proven_ends": [float(t) for t in table.latest_exit[: count - 1]],
+        "last_loss": float(run.losses[-1]),
+        "best_loss": float(proof.lower),
+    }
+
+
+def disagreements(found: dict, expected: dict, rtol: float = 1e-6) -> list[str]:
+    """Names of the numbers that differ."""
+    near = lambda a, b: np.shape(a) == np.shape(b) and np.allclose(a, b, rtol, 0)
+    return [name for name in expected if not near(found[name], expected[name])]
+
+
+def draw(run: px.Trajectory, table, bound: float, path: Path) -> None:
+    """Loss, floors and proven exits."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    px.plot.floors(run.times, run.losses, table, bound=bound, ax=ax)
+    fig.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Run, print, draw, compare with the expected numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a short horizon")
+    parser.add_argument("--out", type=Path, default=Path("runs/staircase"))
+    args = parser.parse_args()
+    config = SMOKE if args.smoke else Config()
+    problem, run = train(config)
+    table = px.explain(problem, run)
+    found = numbers(problem, run, table)
+    print(table.describe())
+    print(f"last loss {found['last_loss']:.8f}, best possible {found['best_loss']:.8f}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    draw(run, table, found["best_loss"], args.out / "staircase.png")
+    result = {"config": asdict(config), "numbers": found}
+    (args.out / "staircase.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"figure and numbers: {args.out}")
+    expected = json.loads(EXPECTED.read_text())
+    if asdict(config) == expected["config"]:
+        wrong = disagreements(found, expected["numbers"])
+        print(f"differs from {EXPECTED.name}: {wrong}" if wrong else "as expected")
+        raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    main()
