@@ -134,7 +134,6 @@ def bounds_of(
     seen = hidden <= jnp.sqrt(jnp.finfo(x1.dtype).eps) * length
     amplify = factors.inverse[:, None, None] * along
     reach = jnp.sqrt(jnp.sum(amplify**2, axis=0))
-    away = distance(factors, problem, outputs(network, problem.x) - problem.y)
     # Rounding of η*: what is broken by less than it is not broken.
     grain = 64 * jnp.finfo(x1.dtype).eps * length * jnp.max(jnp.abs(factors.minimiser))
     forces = (broken > grain) & seen & (rate > 0)
