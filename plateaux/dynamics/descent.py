@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from .. import _checks
 from ..networks.network import Network, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
+from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, check_match, loss
 from . import watch as watching
 from .gradient import evaluate
@@ -26,7 +27,7 @@ Record = Callable[[Problem, Network], Any]
 
 
 def descend(
-    problem: Problem,
+    problem: Problem | LinearEquation,
     network: Network,
     optimizer: Any,
     *,
@@ -50,7 +51,7 @@ def descend(
     steps. `Trajectory.time_unit` says which.
 
     Args:
-        problem: Data and loss.
+        problem: Data and loss, or a linear equation.
         network: Initial network; for many at once use `jax.vmap`.
         optimizer: `px.gradient_descent(h)` or an optax transformation; those that ask
             for the value, gradient or value function (line searches) get them.

@@ -209,6 +209,11 @@ class Arguments(eqx.Module):
 
 def checked(problem, t1, rtol, atol, save, max_events, max_steps, method) -> Arguments:
     """The arguments of a flow, or a refusal."""
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            "Argument `problem` must be a Problem to have a gradient flow, but is a "
+            f"{type(problem).__name__}; train on it with px.descend."
+        )
     dtype = problem.x.dtype
     t1 = _checks.positive("t1", t1)
     if not isinstance(save, Save):

@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import _checks
+from ..networks.activations import ReLU
+from ..networks.network import Network
 from ..networks.two_layer import TwoLayer
 
 
@@ -97,6 +99,15 @@ class LinearEquation(eqx.Module):
         """Number of inputs d."""
         return self.x.shape[1]
 
+    @property
+    def out_dim(self) -> None:
+        """None: the function is a scalar."""
+
+    @property
+    def time_unit(self) -> str:
+        """What one unit of flow time belongs to, in words."""
+        return "flow time of L = ½ Σ q (A u − g)²"
+
 
 def _row(name: str, value: Any, default: Array) -> Array:
     """The argument as an array of the default's shape and dtype."""
@@ -137,18 +148,20 @@ def affine_columns(equation: LinearEquation) -> Float[Array, "K D"]:
     return jnp.concatenate([equation.velocity + s * equation.x, s], axis=1)
 
 
-def equation_residual(
-    equation: LinearEquation, network: TwoLayer
-) -> Float[Array, " K"]:
+def equation_residual(equation: LinearEquation, network: Network) -> Float[Array, " K"]:
     """A u − g for the function u of a two-layer network, row by row.
 
     Args:
         equation: The rows.
-        network: u; its activation must have as many derivatives as the equation asks
-            for, which `relu` has for order 0 only (1 if jumps are meant).
+        network: u, two-layer. Its activation must have as many derivatives as the
+            order says; those of `relu` and of `relu2` jump at the kink.
 
     Returns:
         The residuals; weights are not in them.
+
+    Raises:
+        TypeError: If the network is not a `TwoLayer`.
+        ValueError: If its activation is `relu` and the order 2, for which it is blind.
 
     Example:
         >>> row = LinearEquation([[2.0]], [1.0], velocity=[[1.0]])
@@ -156,6 +169,7 @@ def equation_residual(
         >>> print(equation_residual(row, u))
         [0.]
     """
+    network = check_equation(equation, network)
     v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
     value = neuron_columns(equation, network.activation, v) @ network.c
     if network.p is not None:
@@ -163,7 +177,7 @@ def equation_residual(
     return value - equation.y
 
 
-def equation_loss(equation: LinearEquation, network: TwoLayer) -> Float[Array, ""]:
+def equation_loss(equation: LinearEquation, network: Network) -> Float[Array, ""]:
     """½ Σ_k q_k (A u − g)_k².
 
     Args:
@@ -180,6 +194,21 @@ def equation_loss(equation: LinearEquation, network: TwoLayer) -> Float[Array, "
     """
     residual = equation_residual(equation, network)
     return 0.5 * equation.sample_weights @ residual**2
+
+
+def check_equation(equation: LinearEquation, network: Network) -> TwoLayer:
+    """The network, unless it cannot answer the equation."""
+    if not isinstance(network, TwoLayer):
+        raise TypeError(
+            "Argument `network` must be a TwoLayer for an equation, but is a "
+            f"{type(network).__name__}."
+        )
+    if equation.order == 2 and isinstance(network.activation, ReLU):
+        raise ValueError(
+            "The activation must have a second derivative for an equation of order 2, "
+            "but is relu, whose Laplacian is 0 off the kinks; use relu2 or relu3."
+        )
+    return network
 
 
 def poisson(

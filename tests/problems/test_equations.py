@@ -1,11 +1,13 @@
 """Rows of linear differential equations against derivatives by autodiff."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import plateaux as px
+from plateaux.dynamics.flow import checked
 from plateaux.problems import (
     LinearEquation,
     advection_reaction,
@@ -81,6 +83,31 @@ def test_orders():
     both = join(dirichlet(point, one), LinearEquation(point, one, velocity=[[1.0]]))
     assert both.order == 1
     assert both.name == "dirichlet"
+
+
+def test_descent_trains_on_equations(key):
+    x = jnp.linspace(0.05, 0.95, 19)[:, None]
+    source = jnp.pi**2 * jnp.sin(jnp.pi * x[:, 0])
+    rows = poisson(x, source, [[0.0], [1.0]], [0.0, 0.0])
+    u = px.networks.he(key, width=8, in_dim=1, bias="normal", activation="tanh")
+    run = px.descend(rows, u, px.gradient_descent(1e-4), num_steps=200)
+    assert bool(jnp.all(jnp.diff(run.losses) < 0))
+    np.testing.assert_allclose(run.losses[-1], equation_loss(rows, run.network))
+    # one step by hand
+    run = px.descend(rows, u, px.gradient_descent(1e-4), num_steps=1)
+    slope = jax.grad(lambda c: equation_loss(rows, eqx.tree_at(lambda n: n.c, u, c)))
+    np.testing.assert_allclose(run.network.c, u.c - 1e-4 * slope(u.c), rtol=1e-12)
+
+
+def test_what_has_no_answer_is_refused(key):
+    rows = poisson([[0.5]], [1.0], [[0.0]], [0.0])
+    relu = px.TwoLayer([[1.0]], [0.0], [1.0])
+    with pytest.raises(ValueError, match="is relu, whose Laplacian is 0"):
+        equation_loss(rows, relu)
+    with pytest.raises(TypeError, match="must be a TwoLayer for an equation"):
+        equation_loss(rows, px.networks.mlp(key, widths=(3, 3), in_dim=1))
+    with pytest.raises(TypeError, match="must be a Problem to have a gradient flow"):
+        checked(rows, 1.0, None, None, px.log_spaced(5), 9, 9, "auto")
 
 
 @pytest.mark.parametrize(
