@@ -1,0 +1,21 @@
+"""Active-neuron least squares: training by least squares across activation patterns.
+
+The room carries the name of its main function, so it can be called like it.
+"""
+
+import sys
+from types import ModuleType
+
+from .anls import METHODS as METHODS, anls as anls
+from .joint import Joint as Joint
+from .line_search import Best as Best, line_search as line_search
+from .moves import Method as Method, Move as Move
+
+
+class _Room(ModuleType):
+    """A module that is called as `px.anls(…)`."""
+
+    __call__ = staticmethod(anls)
+
+
+sys.modules[__name__].__class__ = _Room

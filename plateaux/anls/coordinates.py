@@ -1,0 +1,136 @@
+r"""Centred coordinates, and the least-squares solves of one step.
+
+Inside a step inputs are moved to mean 0 and size 1, column by column: the span of the
+columns (x, 1) of a neuron stays, and its condition no longer depends on units.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+from ..networks.two_layer import TwoLayer
+from ..problems.problem import Problem
+
+
+class Data(NamedTuple):
+    """A problem in centred coordinates.
+
+    Attributes:
+        x1: x̃ = ((x − centre)/size, 1).
+        y: Targets.
+        q: Weights of the squares.
+        centre: What was subtracted from the inputs.
+        size: What they were divided by.
+    """
+
+    x1: Float[Array, "K d+1"]
+    y: Float[Array, " K"]
+    q: Float[Array, " K"]
+    centre: Float[Array, " d"]
+    size: Float[Array, " d"]
+
+
+def centred(problem: Problem) -> Data:
+    """The problem with inputs of mean 0 and largest size 1."""
+    centre = jnp.mean(problem.x, axis=0)
+    moved = problem.x - centre[None, :]
+    size = jnp.max(jnp.abs(moved), axis=0)
+    size = jnp.where(size > 0, size, 1)
+    x1 = jnp.concatenate([moved / size[None, :], jnp.ones_like(moved[:, :1])], axis=1)
+    return Data(x1, problem.y, problem.sample_weights, centre, size)
+
+
+def inward(data: Data, w: Any, b: Any) -> Array:
+    """Rows v = (w, b) in centred coordinates."""
+    bias = b + w @ data.centre
+    return jnp.concatenate([w * data.size[None, :], bias[:, None]], axis=1)
+
+
+def outward(data: Data, v: Any) -> tuple[Array, Array]:
+    """Weights and bias of rows v in the coordinates of the problem."""
+    w = v[..., :-1]
+    w = w / jnp.broadcast_to(data.size, w.shape)
+    return w, v[..., -1] - w @ data.centre
+
+
+def rows(data: Data, network: TwoLayer) -> tuple[Array, Array]:
+    """The v_i, of unit length, and the c_i that belong to them."""
+    v = inward(data, network.w, network.b)
+    length = jnp.sqrt(jnp.sum(v**2, axis=1))
+    safe = jnp.where(length > 0, length, 1)
+    return v / safe[:, None], network.c * length
+
+
+def hinges(data: Data, v: Float[Array, "n d+1"]) -> Float[Array, "n K"]:
+    """The features φ(v_i·x̃_k)."""
+    z = v @ data.x1.T
+    return jnp.where(z > 0, z, 0)
+
+
+def outer_columns(data: Data, v: Any, affine: bool) -> Float[Array, "K p"]:
+    """√q times the features, and the columns of the affine part."""
+    h = hinges(data, v).T
+    h = jnp.concatenate([h, data.x1], axis=1) if affine else h
+    return jnp.sqrt(data.q)[:, None] * h
+
+
+def assemble(data: Data, like: TwoLayer, v: Any, outer: Any) -> TwoLayer:
+    """The network with inner rows v and outer coefficients (c, p)."""
+    w, b = outward(data, v)
+    num = v.shape[0]
+    p = None
+    if like.p is not None:
+        slopes, intercept = outward(data, outer[num:])
+        p = jnp.append(slopes, intercept)
+    return eqx.tree_at(
+        lambda net: (net.w, net.b, net.c, net.p),
+        like,
+        (w, b, outer[:num], p),
+        is_leaf=lambda leaf: leaf is None,
+    )
+
+
+def outer_fit(data: Data, like: TwoLayer, v: Any) -> TwoLayer:
+    """The network with inner rows v and the best outer weights and affine part."""
+    affine = like.p is not None
+    matrix = outer_columns(data, v, affine)
+    solution = least_squares(matrix, jnp.sqrt(data.q) * data.y)
+    return assemble(data, like, v, solution)
+
+
+def least_squares(matrix: Float[Array, "K p"], target: Float[Array, " K"]) -> Array:
+    """Least squares, columns scaled, by one QR that no rank can break.
+
+    Rows λI, λ = eps^(2/3), stand below the scaled columns: large enough that equal
+    columns share their coefficient, small enough to go unseen otherwise.
+    """
+    damping = float(jnp.finfo(matrix.dtype).eps) ** (4 / 3)
+    scaled, length = unit_columns(matrix)
+    return damped_solve(scaled, target, damping) / length
+
+
+def unit_columns(matrix: Array) -> tuple[Array, Array]:
+    """The matrix with columns of unit length, zero ones left, and the lengths."""
+    length = jnp.sqrt(jnp.sum(matrix**2, axis=0))
+    length = jnp.where(length > 0, length, 1)
+    return matrix / length[None, :], length
+
+
+def damped_solve(matrix: Any, target: Any, damping: Any) -> Array:
+    """The minimiser of ‖Ms − t‖² + damping ‖s‖², damping > 0, by QR."""
+    triangle = stacked_triangle(matrix, target, damping)
+    return solve_triangular(triangle[:-1, :-1], triangle[:-1, -1])
+
+
+def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
+    """R of the QR of [[M, t], [√damping I, 0]]."""
+    num = matrix.shape[1]
+    extra = jnp.sqrt(jnp.asarray(damping, matrix.dtype)) * jnp.eye(
+        num, num + 1, dtype=matrix.dtype
+    )
+    whole = jnp.concatenate([jnp.concatenate([matrix, target[:, None]], 1), extra])
+    whole = jnp.concatenate([whole, jnp.zeros_like(whole[:1])])
+    return jnp.linalg.qr(whole, mode="r")
