@@ -15,12 +15,21 @@ from ..dynamics.trajectory import Trajectory
 from ..networks.two_layer import TwoLayer
 from ..patterns.cells import check_cells
 from ..problems.problem import Problem
+from .gauss_newton import GaussNewton
 from .joint import Joint
+from .levenberg_marquardt import LevenbergMarquardt
 from .moves import Method
+from .neuron_wise import ExactNeurons, Neurons
 from .training import Plan, train
+from .variable_projection import VariableProjection
 
 METHODS: dict[str, Method] = {
     "joint": Joint(),
+    "neuron": Neurons(),
+    "exact": ExactNeurons(),
+    "gauss_newton": GaussNewton(),
+    "variable_projection": VariableProjection(),
+    "levenberg_marquardt": LevenbergMarquardt(),
 }
 
 

@@ -7,6 +7,7 @@ columns (x, 1) of a neuron stays, and its condition no longer depends on units.
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
@@ -77,6 +78,25 @@ def outer_columns(data: Data, v: Any, affine: bool) -> Float[Array, "K p"]:
     return jnp.sqrt(data.q)[:, None] * h
 
 
+def random_rows(key: Array, data: Data, num: int) -> Float[Array, "N d+1"]:
+    """Hyperplanes of random direction through random points between two data."""
+    key_w, key_i, key_j, key_u = jax.random.split(key, 4)
+    dtype, (size, dim) = data.x1.dtype, data.x1.shape
+    w = jax.random.normal(key_w, (num, dim - 1), jnp.float32).astype(dtype)
+    w = w / jnp.sqrt(jnp.sum(w**2, axis=1, keepdims=True))
+    first, second = (
+        data.x1[jax.random.randint(k, (num,), 0, size), :-1] for k in (key_i, key_j)
+    )
+    u = jax.random.uniform(key_u, (num, 1), jnp.float32).astype(dtype)
+    point = first + u**3 * (second - first)
+    return jnp.concatenate([w, -jnp.sum(w * point, axis=1, keepdims=True)], axis=1)
+
+
+def affine_row(data: Data, p: Float[Array, " d+1"]) -> Float[Array, " d+1"]:
+    """The affine part in centred coordinates."""
+    return inward(data, p[None, :-1], p[-1:])[0]
+
+
 def assemble(data: Data, like: TwoLayer, v: Any, outer: Any) -> TwoLayer:
     """The network with inner rows v and outer coefficients (c, p)."""
     w, b = outward(data, v)
@@ -134,3 +154,17 @@ def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
     whole = jnp.concatenate([jnp.concatenate([matrix, target[:, None]], 1), extra])
     whole = jnp.concatenate([whole, jnp.zeros_like(whole[:1])])
     return jnp.linalg.qr(whole, mode="r")
+
+
+def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
+    """Orthonormal columns that span the matrix; those beyond its rank are near 0."""
+    scaled, _ = unit_columns(matrix)
+    num, size = scaled.shape[1], float(jnp.finfo(matrix.dtype).eps) ** (2 / 3)
+    below = size * jnp.eye(num, dtype=matrix.dtype)
+    basis, _ = jnp.linalg.qr(jnp.concatenate([scaled, below]))
+    return basis[: matrix.shape[0]]
+
+
+def choose(first: Any, new: TwoLayer, old: TwoLayer) -> TwoLayer:
+    """The first of two networks, or the second."""
+    return jax.tree.map(lambda a, b: jnp.where(first, a, b), new, old)

@@ -7,7 +7,15 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from .coordinates import Data, hinges, outer_columns, stacked_triangle, unit_columns
+from .coordinates import (
+    Data,
+    column_basis,
+    hinges,
+    outer_columns,
+    random_rows,
+    stacked_triangle,
+    unit_columns,
+)
 
 
 def removal_costs(data: Data, v: Any, affine: bool) -> Float[Array, " n"]:
@@ -27,20 +35,6 @@ def removal_costs(data: Data, v: Any, affine: bool) -> Float[Array, " n"]:
     return costs[: v.shape[0]]
 
 
-def random_rows(key: Array, data: Data, num: int) -> Float[Array, "N d+1"]:
-    """Hyperplanes of random direction through random points between two data."""
-    key_w, key_i, key_j, key_u = jax.random.split(key, 4)
-    dtype, (size, dim) = data.x1.dtype, data.x1.shape
-    w = jax.random.normal(key_w, (num, dim - 1), jnp.float32).astype(dtype)
-    w = w / jnp.sqrt(jnp.sum(w**2, axis=1, keepdims=True))
-    first, second = (
-        data.x1[jax.random.randint(k, (num,), 0, size), :-1] for k in (key_i, key_j)
-    )
-    u = jax.random.uniform(key_u, (num, 1), jnp.float32).astype(dtype)
-    point = first + u**3 * (second - first)
-    return jnp.concatenate([w, -jnp.sum(w * point, axis=1, keepdims=True)], axis=1)
-
-
 def exchange(
     key: Array, data: Data, v: Float[Array, "n d+1"], affine: bool, num: int
 ) -> Float[Array, "n d+1"]:
@@ -56,12 +50,7 @@ def exchange(
     stays = jnp.arange(v.shape[0]) != gone
     kept = jnp.where(stays[:, None], v, 0)
     root = jnp.sqrt(data.q)
-    matrix, _ = unit_columns(outer_columns(data, kept, affine))
-    lam = float(jnp.finfo(matrix.dtype).eps) ** (2 / 3)
-    basis, _ = jnp.linalg.qr(
-        jnp.concatenate([matrix, lam * jnp.eye(matrix.shape[1], dtype=matrix.dtype)])
-    )
-    basis = basis[: matrix.shape[0]]
+    basis = column_basis(outer_columns(data, kept, affine))
     target = root * data.y
     residual = target - basis @ (basis.T @ target)
     fresh = random_rows(key_in, data, num)

@@ -12,6 +12,7 @@ from ..problems.problem import Problem, loss
 from .coordinates import (
     Data,
     centred,
+    choose,
     damped_solve,
     inward,
     outer_fit,
@@ -80,14 +81,14 @@ class Joint(Method):
         best_value = loss(problem, network)
         leads = work_value < best_value
         over = stalled | (memory.exchanged & (memory.age >= self.trial_steps) & ~leads)
-        base = jax.tree.map(lambda a, b: jnp.where(leads, a, b), work, network)
+        base = choose(leads, work, network)
         v, _ = rows(data, base)
         v = exchange(key, data, v, network.p is not None, self.num_candidates)
         fresh = outer_fit(data, network, v)
         fresh_value = loss(problem, fresh)
         usable = jnp.isfinite(fresh_value)
         begun = Branch(
-            jax.tree.map(lambda a, b: jnp.where(usable, a, b), fresh, base),
+            choose(usable, fresh, base),
             jnp.where(usable, fresh_value, jnp.minimum(work_value, best_value)),
             jnp.zeros((), jnp.int32),
             jnp.ones((), bool),
