@@ -21,6 +21,7 @@ from .coordinates import (
     outer_fit,
     random_rows,
     rows,
+    uniform_draws,
 )
 from .line_search import line_search
 from .moves import Method, Move
@@ -67,7 +68,9 @@ class Neurons(Method):
         z = data.x1 @ v
         near = self._directions(data, rho, z)
         towards = jax.vmap(lambda eta: self._search(data, rho, v, c, eta))(near)
-        random = random_rows(key, data, self.num_candidates)
+        columns = data.x1.shape[1] + 2
+        draws = uniform_draws(key, v, self.num_candidates * columns)
+        random = random_rows(draws.reshape(self.num_candidates, columns), data)
         candidates = jnp.concatenate([near, -near, towards, random])
         features = hinges(data, candidates)
         square = features**2 @ data.q
