@@ -27,7 +27,7 @@ class Data(NamedTuple):
         size: What they were divided by.
     """
 
-    x1: Float[Array, "K d+1"]
+    x1: Float[Array, "K D"]
     y: Float[Array, " K"]
     q: Float[Array, " K"]
     centre: Float[Array, " d"]
@@ -65,7 +65,7 @@ def rows(data: Data, network: TwoLayer) -> tuple[Array, Array]:
     return v / safe[:, None], network.c * length
 
 
-def hinges(data: Data, v: Float[Array, "n d+1"]) -> Float[Array, "n K"]:
+def hinges(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
     """The features φ(v_i·x̃_k)."""
     z = v @ data.x1.T
     return jnp.where(z > 0, z, 0)
@@ -78,7 +78,7 @@ def outer_columns(data: Data, v: Any, affine: bool) -> Float[Array, "K p"]:
     return jnp.sqrt(data.q)[:, None] * h
 
 
-def random_rows(draws: Float[Array, "N d+3"], data: Data) -> Float[Array, "N d+1"]:
+def random_rows(draws: Float[Array, "N m"], data: Data) -> Float[Array, "N D"]:
     """Hyperplanes of random direction through random points between two data.
 
     Made of uniform numbers on [0, 1): one call of the generator is quick to compile.
@@ -98,7 +98,7 @@ def uniform_draws(key: Array, like: Array, num: int) -> Float[Array, " num"]:
     return jax.random.uniform(key, (num,), jnp.float32).astype(like.dtype)
 
 
-def affine_row(data: Data, p: Float[Array, " d+1"]) -> Float[Array, " d+1"]:
+def affine_row(data: Data, p: Float[Array, " D"]) -> Float[Array, " D"]:
     """The affine part in centred coordinates."""
     return inward(data, p[None, :-1], p[-1:])[0]
 
@@ -154,12 +154,15 @@ def damped_solve(matrix: Any, target: Any, damping: Any) -> Array:
 def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
     """R of the QR of [[M, t], [√damping I, 0]]."""
     num = matrix.shape[1]
-    extra = jnp.sqrt(jnp.asarray(damping, matrix.dtype)) * jnp.eye(
-        num, num + 1, dtype=matrix.dtype
-    )
-    whole = jnp.concatenate([jnp.concatenate([matrix, target[:, None]], 1), extra])
-    whole = jnp.concatenate([whole, jnp.zeros_like(whole[:1])])
-    return jnp.linalg.qr(whole, mode="r")
+    root = jnp.sqrt(jnp.asarray(damping, matrix.dtype))
+    below = root * jnp.eye(num + 1, num, dtype=matrix.dtype)
+    matrix = jnp.concatenate([matrix, below])
+    return triangle_of(matrix, jnp.pad(target, (0, num + 1)))
+
+
+def triangle_of(matrix: Any, target: Any) -> Array:
+    """R of the QR of [M, t]: what least squares needs to know of both."""
+    return jnp.linalg.qr(jnp.concatenate([matrix, target[:, None]], 1), mode="r")
 
 
 def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
@@ -171,6 +174,6 @@ def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
     return basis[: matrix.shape[0]]
 
 
-def choose(first: Any, new: TwoLayer, old: TwoLayer) -> TwoLayer:
-    """The first of two networks, or the second."""
+def choose(first: Any, new: Any, old: Any) -> Any:
+    """The first of two pytrees, or the second."""
     return jax.tree.map(lambda a, b: jnp.where(first, a, b), new, old)

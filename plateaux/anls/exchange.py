@@ -36,8 +36,8 @@ def removal_costs(data: Data, v: Any, affine: bool) -> Float[Array, " n"]:
 
 
 def exchange(
-    key: Array, data: Data, v: Float[Array, "n d+1"], affine: bool, num: int
-) -> Float[Array, "n d+1"]:
+    key: Array, data: Data, v: Float[Array, "n D"], affine: bool, num: int
+) -> Float[Array, "n D"]:
     """The rows with one neuron replaced by the best of `num` random ones.
 
     Which neuron goes is drawn near the least removal cost; a candidate h is as good as

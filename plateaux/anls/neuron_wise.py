@@ -90,7 +90,7 @@ class Neurons(Method):
         new = (keep(candidates[best] / size, v), keep(new_c * size, c))
         return keep(new_residual, residual), (*new, better & is_random[best])
 
-    def _directions(self, data: Data, rho, z) -> Float[Array, "m d+1"]:
+    def _directions(self, data: Data, rho, z) -> Float[Array, "m D"]:
         """Least-squares fits of ρ on the present pattern and on those near it."""
         root = jnp.sqrt(data.q)
         fit = lambda active: least_squares(
@@ -99,7 +99,7 @@ class Neurons(Method):
         )
         return jax.vmap(fit)(near_patterns(data, z, self.num_flips))
 
-    def _search(self, data: Data, rho, v, c, eta) -> Float[Array, " d+1"]:
+    def _search(self, data: Data, rho, v, c, eta) -> Float[Array, " D"]:
         """The best inner row on the way from η_i = c v to η and beyond."""
         sign = jnp.where(c < 0, -1, 1).astype(v.dtype)
         own, change = jnp.abs(c) * v, sign * eta - jnp.abs(c) * v
@@ -199,6 +199,4 @@ def exact_sweep(problem: Problem, network: TwoLayer, data: Sorted) -> TwoLayer:
 
     start = (network.w[:, 0], network.b, network.c)
     _, (w, b, c) = jax.lax.scan(one, residual, start)
-    return eqx.tree_at(
-        lambda net: (net.w, net.b, net.c), network, (w[:, None], b, c)
-    )
+    return eqx.tree_at(lambda net: (net.w, net.b, net.c), network, (w[:, None], b, c))
