@@ -151,10 +151,21 @@ class _Ray(NamedTuple):
     affine: bool
 
     @property
+    def z(self) -> Float[Array, "n K"]:
+        """v_i·x̃_k; 0, that is inactive, where only rounding tells it from 0.
+
+        A line search may end where a kink meets a datum; the next pattern must not
+        depend on rounding then.
+        """
+        z = self.v @ self.data.x1.T
+        rounding = 64 * float(jnp.finfo(z.dtype).eps)
+        return jnp.where(jnp.abs(z) > rounding, z, 0)
+
+    @property
     def design(self) -> Float[Array, "K p"]:
         """Φ_A in centred coordinates."""
         x1 = self.data.x1
-        active = (x1 @ self.v.T > 0)[:, :, None]
+        active = (self.z.T > 0)[:, :, None]
         phi = jnp.where(active, x1[:, None, :], 0).reshape(x1.shape[0], -1)
         return jnp.concatenate([phi, x1], axis=1) if self.affine else phi
 
@@ -164,7 +175,7 @@ class _Ray(NamedTuple):
         signs = jnp.where(self.c < 0, -1, 1).astype(self.v.dtype)
         own = jnp.abs(self.c)[:, None] * self.v
         change = signs[:, None] * delta[: num * dim].reshape(num, dim)
-        z = own @ x1.T
+        z = jnp.abs(self.c)[:, None] * self.z
         rest = self.f - self.data.y - signs @ jnp.where(z > 0, z, 0)
         slope = jnp.zeros_like(rest)
         slope = x1 @ delta[num * dim :] if self.affine else slope

@@ -127,7 +127,7 @@ def near_patterns(data: Data, z: Float[Array, " K"], num: int) -> Bool[Array, "m
     else:
         length = jnp.sqrt(jnp.sum(data.x1**2, axis=1))
         _, nearest = jax.lax.top_k(-jnp.abs(z) / length, min(num, z.shape[0]))
-    flip = nearest[:, None] == jnp.arange(z.shape[0])[None, :]
+    flip = nearest[:, None] == jnp.arange(z.shape[0], dtype=nearest.dtype)[None, :]
     return jnp.concatenate([active[None, :], active[None, :] ^ flip])
 
 
