@@ -118,7 +118,8 @@ class ANLSRegressor(RegressorMixin, BaseEstimator):
         x_mean, x_scale = _units(X[trains])
         y_mean, y_scale = _units(y[trains])
         columns = ((X - x_mean) / x_scale, (y - y_mean) / y_scale, trains, judges)
-        networks, losses, steps = _train(*_padded(columns), key, plan)
+        x, target, trains, judges = _padded(columns)
+        networks, losses, steps = _train(x, target, trains, judges, key, plan)
         losses = np.asarray(losses, np.float64)
         losses = np.where(np.isfinite(losses), losses, np.inf)
         best = int(np.argmin(losses))
@@ -209,7 +210,7 @@ class _Plan(NamedTuple):
     patience: int
 
 
-def _units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _units(values: np.ndarray) -> tuple[Any, Any]:
     """Mean and standard deviation of columns; 1 for a constant one."""
     mean, scale = np.mean(values, axis=0), np.std(values, axis=0)
     rounding = 10 * np.finfo(np.float64).eps * np.abs(mean)

@@ -101,8 +101,7 @@ def anls(
     num_steps = _checks.count("num_steps", num_steps)
     if not isinstance(save, Save):
         raise TypeError(
-            "Argument `save` must be a schedule such as px.every(1), but is "
-            f"{save!r}."
+            f"Argument `save` must be a schedule such as px.every(1), but is {save!r}."
         )
     steps = save.steps(num_steps, None)
     slots = np.full(num_steps + 1, len(steps), np.int32)
@@ -129,7 +128,9 @@ def _chosen(method: Any) -> Method:
 def _checked_key(key: Any) -> Any:
     """A scalar key; None is the key of the seed 0."""
     key = jax.random.key(0) if key is None else key
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(
+        key.dtype, jax.dtypes.prng_key
+    )
     if not typed or key.shape != ():
         raise TypeError(
             "Argument `key` must be one key made by jax.random.key, but is "

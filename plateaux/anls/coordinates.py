@@ -27,7 +27,7 @@ class Data(NamedTuple):
         size: What they were divided by.
     """
 
-    x1: Float[Array, "K d+1"]
+    x1: Float[Array, "K D"]
     y: Float[Array, " K"]
     q: Float[Array, " K"]
     centre: Float[Array, " d"]
@@ -65,7 +65,7 @@ def rows(data: Data, network: TwoLayer) -> tuple[Array, Array]:
     return v / safe[:, None], network.c * length
 
 
-def hinges(data: Data, v: Float[Array, "n d+1"]) -> Float[Array, "n K"]:
+def hinges(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
     """The features φ(v_i·x̃_k)."""
     z = v @ data.x1.T
     return jnp.where(z > 0, z, 0)
@@ -78,21 +78,27 @@ def outer_columns(data: Data, v: Any, affine: bool) -> Float[Array, "K p"]:
     return jnp.sqrt(data.q)[:, None] * h
 
 
-def random_rows(key: Array, data: Data, num: int) -> Float[Array, "N d+1"]:
-    """Hyperplanes of random direction through random points between two data."""
-    key_w, key_i, key_j, key_u = jax.random.split(key, 4)
-    dtype, (size, dim) = data.x1.dtype, data.x1.shape
-    w = jax.random.normal(key_w, (num, dim - 1), jnp.float32).astype(dtype)
+def random_rows(draws: Float[Array, "N m"], data: Data) -> Float[Array, "N D"]:
+    """Hyperplanes of random direction through random points between two data.
+
+    Made of uniform numbers on [0, 1): one call of the generator is quick to compile.
+    """
+    num, dim = data.x1.shape[0], data.x1.shape[1] - 1
+    inside = jnp.clip(draws[:, :dim], 1e-6, 1 - 1e-6)
+    w = jax.scipy.special.erfinv(2 * inside - 1)
     w = w / jnp.sqrt(jnp.sum(w**2, axis=1, keepdims=True))
-    first, second = (
-        data.x1[jax.random.randint(k, (num,), 0, size), :-1] for k in (key_i, key_j)
-    )
-    u = jax.random.uniform(key_u, (num, 1), jnp.float32).astype(dtype)
-    point = first + u**3 * (second - first)
+    place = jnp.minimum((draws[:, dim : dim + 2] * num).astype(jnp.int32), num - 1)
+    first, second = data.x1[place[:, 0], :-1], data.x1[place[:, 1], :-1]
+    point = first + draws[:, dim + 2 :] ** 3 * (second - first)
     return jnp.concatenate([w, -jnp.sum(w * point, axis=1, keepdims=True)], axis=1)
 
 
-def affine_row(data: Data, p: Float[Array, " d+1"]) -> Float[Array, " d+1"]:
+def uniform_draws(key: Array, like: Array, num: int) -> Float[Array, " num"]:
+    """Uniform numbers on [0, 1), drawn in float32 and cast."""
+    return jax.random.uniform(key, (num,), jnp.float32).astype(like.dtype)
+
+
+def affine_row(data: Data, p: Float[Array, " D"]) -> Float[Array, " D"]:
     """The affine part in centred coordinates."""
     return inward(data, p[None, :-1], p[-1:])[0]
 
@@ -148,12 +154,15 @@ def damped_solve(matrix: Any, target: Any, damping: Any) -> Array:
 def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
     """R of the QR of [[M, t], [√damping I, 0]]."""
     num = matrix.shape[1]
-    extra = jnp.sqrt(jnp.asarray(damping, matrix.dtype)) * jnp.eye(
-        num, num + 1, dtype=matrix.dtype
-    )
-    whole = jnp.concatenate([jnp.concatenate([matrix, target[:, None]], 1), extra])
-    whole = jnp.concatenate([whole, jnp.zeros_like(whole[:1])])
-    return jnp.linalg.qr(whole, mode="r")
+    root = jnp.sqrt(jnp.asarray(damping, matrix.dtype))
+    below = root * jnp.eye(num + 1, num, dtype=matrix.dtype)
+    matrix = jnp.concatenate([matrix, below])
+    return triangle_of(matrix, jnp.pad(target, (0, num + 1)))
+
+
+def triangle_of(matrix: Any, target: Any) -> Array:
+    """R of the QR of [M, t]: what least squares needs to know of both."""
+    return jnp.linalg.qr(jnp.concatenate([matrix, target[:, None]], 1), mode="r")
 
 
 def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
@@ -165,6 +174,6 @@ def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
     return basis[: matrix.shape[0]]
 
 
-def choose(first: Any, new: TwoLayer, old: TwoLayer) -> TwoLayer:
-    """The first of two networks, or the second."""
+def choose(first: Any, new: Any, old: Any) -> Any:
+    """The first of two pytrees, or the second."""
     return jax.tree.map(lambda a, b: jnp.where(first, a, b), new, old)

@@ -2,7 +2,6 @@ r"""The exchange step: the neuron that is missed least against the best new one.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
@@ -14,6 +13,7 @@ from .coordinates import (
     outer_columns,
     random_rows,
     stacked_triangle,
+    uniform_draws,
     unit_columns,
 )
 
@@ -36,24 +36,25 @@ def removal_costs(data: Data, v: Any, affine: bool) -> Float[Array, " n"]:
 
 
 def exchange(
-    key: Array, data: Data, v: Float[Array, "n d+1"], affine: bool, num: int
-) -> Float[Array, "n d+1"]:
+    key: Array, data: Data, v: Float[Array, "n D"], affine: bool, num: int
+) -> Float[Array, "n D"]:
     """The rows with one neuron replaced by the best of `num` random ones.
 
     Which neuron goes is drawn near the least removal cost; a candidate h is as good as
     (h·r)²/‖h‖² after the other columns are projected out of it.
     """
-    key_out, key_in = jax.random.split(key)
-    costs = removal_costs(data, v, affine)
-    noise = jnp.exp(jax.random.normal(key_out, costs.shape, jnp.float32))
-    gone = jnp.argmin(costs * noise.astype(costs.dtype))
+    size, columns = v.shape[0], data.x1.shape[1] + 2
+    draws = uniform_draws(key, v, size + num * columns)
+    # costs times the ratio of two exponential numbers, of which half lie in [1/3, 3]
+    odds = (draws[:size] + 1e-3) / (1 + 1e-3 - draws[:size])
+    gone = jnp.argmin(removal_costs(data, v, affine) * odds)
     stays = jnp.arange(v.shape[0]) != gone
     kept = jnp.where(stays[:, None], v, 0)
     root = jnp.sqrt(data.q)
     basis = column_basis(outer_columns(data, kept, affine))
     target = root * data.y
     residual = target - basis @ (basis.T @ target)
-    fresh = random_rows(key_in, data, num)
+    fresh = random_rows(draws[size:].reshape(num, columns), data)
     h = root[None, :] * hinges(data, fresh)
     square = jnp.sum(h**2, axis=1)
     left = square - jnp.sum((h @ basis) ** 2, axis=1)

@@ -1,12 +1,13 @@
 """The joint method: all neurons at once, across patterns, with exchanges."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ..networks.network import outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
 from .coordinates import (
@@ -14,9 +15,9 @@ from .coordinates import (
     centred,
     choose,
     damped_solve,
-    inward,
     outer_fit,
     rows,
+    triangle_of,
     unit_columns,
 )
 from .exchange import exchange
@@ -61,84 +62,126 @@ class Joint(Method):
     trial_steps: int = 8
 
     def start(self, problem: Problem, network: TwoLayer) -> Branch:
-        value = loss(problem, network)
-        return Branch(network, value, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
+        """The branch at the network with its best outer weights."""
+        data = centred(problem)
+        fitted = outer_fit(data, network, rows(data, network)[0])
+        value, fitted_value = loss(problem, network), loss(problem, fitted)
+        better = fitted_value < value
+        return Branch(
+            choose(better, fitted, network),
+            jnp.where(better, fitted_value, value),
+            jnp.zeros((), jnp.int32),
+            jnp.zeros((), bool),
+        )
 
-    def step(self, problem, network, memory: Branch, key):
+    def step(self, problem: Problem, network: TwoLayer, memory: Branch, key: Array):
+        """Improve the branch; end it if it stalls, and begin one at an exchange."""
         data = centred(problem)
         moved, value, move = self._improve(problem, data, memory)
         better = value < memory.value
-        fall = jnp.where(better, memory.value - value, 0)
-        stalled = fall <= self.stall * memory.value
-        pick = lambda new, old: jax.tree.map(
-            lambda a, b: jnp.where(better, a, b), new, old
-        )
-        work, work_value = pick((moved, value), (memory.network, memory.value))
-        move = jnp.where(memory.exchanged, Move.exchange, move)
+        stalled = ~(memory.value - value > self.stall * memory.value)
+        work = choose(better, moved, memory.network)
+        work_value = jnp.where(better, value, memory.value)
+        age, exchanged = memory.age + 1, memory.exchanged
+        move = jnp.where(exchanged, Move.exchange, jnp.where(better, move, Move.outer))
         if not self.exchange:
-            return work, Branch(work, work_value, memory.age + 1, memory.exchanged), move
-        # --- a branch that stalls or is too old ends; the next begins at the best ---
+            return work, Branch(work, work_value, age, exchanged), move
         best_value = loss(problem, network)
         leads = work_value < best_value
-        over = stalled | (memory.exchanged & (memory.age >= self.trial_steps) & ~leads)
-        base = choose(leads, work, network)
+        over = stalled | (exchanged & (age > self.trial_steps) & ~leads)
+        goes_on = Branch(work, work_value, age, exchanged & ~leads)
+        begun = self._begin(problem, data, choose(leads, work, network), key)
+        return work, choose(over, begun, goes_on), move
+
+    def _begin(self, problem: Problem, data: Data, base: TwoLayer, key: Array):
+        """The branch that begins where one neuron of a network is exchanged."""
         v, _ = rows(data, base)
-        v = exchange(key, data, v, network.p is not None, self.num_candidates)
-        fresh = outer_fit(data, network, v)
-        fresh_value = loss(problem, fresh)
-        usable = jnp.isfinite(fresh_value)
-        begun = Branch(
+        v = exchange(key, data, v, base.p is not None, self.num_candidates)
+        fresh = outer_fit(data, base, v)
+        value = loss(problem, fresh)
+        usable = jnp.isfinite(value)
+        return Branch(
             choose(usable, fresh, base),
-            jnp.where(usable, fresh_value, jnp.minimum(work_value, best_value)),
+            jnp.where(usable, value, loss(problem, base)),
             jnp.zeros((), jnp.int32),
             jnp.ones((), bool),
         )
-        goes_on = Branch(work, work_value, memory.age + 1, memory.exchanged & ~leads)
-        branch = jax.tree.map(lambda a, b: jnp.where(over, a, b), begun, goes_on)
-        return work, branch, move
 
-    def _improve(self, problem, data, memory: Branch):
+    def _improve(self, problem: Problem, data: Data, branch: Branch):
         """The best of all dampings, each with its line search and outer fit."""
-        network = memory.network
+        network = branch.network
         v, c = rows(data, network)
-        z = v @ data.x1.T
-        affine = network.p is not None
-        num, dim = v.shape
-        root = jnp.sqrt(data.q)
-        f = jax.vmap(network)(problem.x)
-        # --- directions δ of η and p ---
-        blocks = jnp.where((z.T > 0)[:, :, None], data.x1[:, None, :], 0)
-        phi = blocks.reshape(z.shape[1], -1)
-        phi = jnp.concatenate([phi, data.x1], axis=1) if affine else phi
-        scaled, length = unit_columns(root[:, None] * phi)
-        triangle = jnp.linalg.qr(
-            jnp.concatenate([scaled, (root * (data.y - f))[:, None]], axis=1), mode="r"
-        )
+        ray = _Ray(data, v, c, outputs(network, problem.x), network.p is not None)
+        scaled, length = unit_columns(jnp.sqrt(data.q)[:, None] * ray.design)
+        triangle = triangle_of(scaled, jnp.sqrt(data.q) * (data.y - ray.f))
         total = jnp.sum(triangle[:, :-1] ** 2)
-        finest = float(jnp.finfo(z.dtype).eps)
-        signs = jnp.where(c < 0, -1, 1).astype(z.dtype)
+        finest = float(jnp.finfo(v.dtype).eps)
 
         def along(damping):
             tau = jnp.maximum(damping, finest) * total
             delta = damped_solve(triangle[:, :-1], triangle[:, -1], tau) / length
-            dv = delta[: num * dim].reshape(num, dim)
-            rest = f - data.y - jnp.where(z > 0, c[:, None] * z, 0).sum(axis=0)
-            slope = (
-                data.x1 @ delta[num * dim :] if affine else jnp.zeros_like(data.y)
-            )
-            own, change = jnp.abs(c)[:, None] * z, signs[:, None] * (dv @ data.x1.T)
-            t = line_search(
-                own, change, signs, rest, slope, data.q, limit=self.limit
-            ).t
-            moved = jnp.abs(c)[:, None] * v + t * signs[:, None] * dv
-            size = jnp.sqrt(jnp.sum(moved**2, axis=1, keepdims=True))
-            moved = moved / jnp.where(size > 0, size, 1)
-            fitted = outer_fit(data, network, jnp.where(t > 0, moved, v))
+            fitted = outer_fit(data, network, ray.search(delta, self.limit))
             return fitted, loss(problem, fitted)
 
-        dampings = jnp.asarray(self.dampings, z.dtype)
-        networks, values = jax.vmap(along)(dampings)
+        networks, values = jax.vmap(along)(jnp.asarray(self.dampings, v.dtype))
         values = jnp.where(jnp.isfinite(values), values, jnp.inf)
-        best = jnp.argmin(values)
-        move = jnp.where(dampings[best] > 0, Move.damped, Move.jump)
-        return jax.tree.map(lambda a: a[best], networks), values[best], move
+        # of equal losses the least damped, whatever the rounding
+        handicap = 1 + 1e-9 * jnp.arange(values.shape[0], dtype=v.dtype)
+        best = jnp.argmin(values * handicap)
+        damped = jnp.asarray(self.dampings)[best] > 0
+        move = jnp.where(damped, Move.damped, Move.jump)
+        return jax.tree.map(lambda leaf: leaf[best], networks), values[best], move
+
+
+class _Ray(NamedTuple):
+    """A network in η_i = c_i v_i, from which directions δ lead.
+
+    Attributes:
+        data: The centred data.
+        v: Inner rows of unit length.
+        c: Outer weights.
+        f: Outputs.
+        affine: Whether there is an affine part.
+    """
+
+    data: Data
+    v: Array
+    c: Array
+    f: Array
+    affine: bool
+
+    @property
+    def z(self) -> Float[Array, "n K"]:
+        """v_i·x̃_k; 0, that is inactive, where only rounding tells it from 0.
+
+        A line search may end where a kink meets a datum; the next pattern must not
+        depend on rounding then.
+        """
+        z = self.v @ self.data.x1.T
+        rounding = 64 * float(jnp.finfo(z.dtype).eps)
+        return jnp.where(jnp.abs(z) > rounding, z, 0)
+
+    @property
+    def design(self) -> Float[Array, "K p"]:
+        """Φ_A in centred coordinates."""
+        x1 = self.data.x1
+        active = (self.z.T > 0)[:, :, None]
+        phi = jnp.where(active, x1[:, None, :], 0).reshape(x1.shape[0], -1)
+        return jnp.concatenate([phi, x1], axis=1) if self.affine else phi
+
+    def search(self, delta: Float[Array, " p"], limit: Any) -> Float[Array, "n D"]:
+        """The inner rows, of unit length, at the best point of η + tδ."""
+        x1, (num, dim) = self.data.x1, self.v.shape
+        signs = jnp.where(self.c < 0, -1, 1).astype(self.v.dtype)
+        own = jnp.abs(self.c)[:, None] * self.v
+        change = signs[:, None] * delta[: num * dim].reshape(num, dim)
+        z = jnp.abs(self.c)[:, None] * self.z
+        rest = self.f - self.data.y - signs @ jnp.where(z > 0, z, 0)
+        slope = jnp.zeros_like(rest)
+        slope = x1 @ delta[num * dim :] if self.affine else slope
+        t = line_search(
+            z, change @ x1.T, signs, rest, slope, self.data.q, limit=limit
+        ).t
+        moved = own + t * change
+        size = jnp.sqrt(jnp.sum(moved**2, axis=1, keepdims=True))
+        return jnp.where(t > 0, moved / jnp.where(size > 0, size, 1), self.v)

@@ -43,9 +43,7 @@ class LevenbergMarquardt(Method):
         with _PROMOTION, _RANKS:
             solver = optx.LevenbergMarquardt(rtol=0.0, atol=0.0)
             shape = jax.eval_shape(lambda: problem.y)
-            blank = solver.init(
-                residual, params, problem, {}, shape, None, frozenset()
-            )
+            blank = solver.init(residual, params, problem, {}, shape, None, frozenset())
             state = eqx.combine(dynamic, eqx.filter(blank, eqx.is_array, inverse=True))
             params, state, _ = solver.step(
                 residual, params, problem, {}, state, frozenset()

@@ -6,7 +6,6 @@ quadratic in t, with a breakpoint wherever a pre-activation changes sign.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

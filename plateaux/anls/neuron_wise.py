@@ -21,6 +21,7 @@ from .coordinates import (
     outer_fit,
     random_rows,
     rows,
+    uniform_draws,
 )
 from .line_search import line_search
 from .moves import Method, Move
@@ -67,7 +68,9 @@ class Neurons(Method):
         z = data.x1 @ v
         near = self._directions(data, rho, z)
         towards = jax.vmap(lambda eta: self._search(data, rho, v, c, eta))(near)
-        random = random_rows(key, data, self.num_candidates)
+        columns = data.x1.shape[1] + 2
+        draws = uniform_draws(key, v, self.num_candidates * columns)
+        random = random_rows(draws.reshape(self.num_candidates, columns), data)
         candidates = jnp.concatenate([near, -near, towards, random])
         features = hinges(data, candidates)
         square = features**2 @ data.q
@@ -87,7 +90,7 @@ class Neurons(Method):
         new = (keep(candidates[best] / size, v), keep(new_c * size, c))
         return keep(new_residual, residual), (*new, better & is_random[best])
 
-    def _directions(self, data: Data, rho, z) -> Float[Array, "m d+1"]:
+    def _directions(self, data: Data, rho, z) -> Float[Array, "m D"]:
         """Least-squares fits of ρ on the present pattern and on those near it."""
         root = jnp.sqrt(data.q)
         fit = lambda active: least_squares(
@@ -96,7 +99,7 @@ class Neurons(Method):
         )
         return jax.vmap(fit)(near_patterns(data, z, self.num_flips))
 
-    def _search(self, data: Data, rho, v, c, eta) -> Float[Array, " d+1"]:
+    def _search(self, data: Data, rho, v, c, eta) -> Float[Array, " D"]:
         """The best inner row on the way from η_i = c v to η and beyond."""
         sign = jnp.where(c < 0, -1, 1).astype(v.dtype)
         own, change = jnp.abs(c) * v, sign * eta - jnp.abs(c) * v
@@ -124,7 +127,7 @@ def near_patterns(data: Data, z: Float[Array, " K"], num: int) -> Bool[Array, "m
     else:
         length = jnp.sqrt(jnp.sum(data.x1**2, axis=1))
         _, nearest = jax.lax.top_k(-jnp.abs(z) / length, min(num, z.shape[0]))
-    flip = nearest[:, None] == jnp.arange(z.shape[0])[None, :]
+    flip = nearest[:, None] == jnp.arange(z.shape[0], dtype=nearest.dtype)[None, :]
     return jnp.concatenate([active[None, :], active[None, :] ^ flip])
 
 
@@ -196,6 +199,4 @@ def exact_sweep(problem: Problem, network: TwoLayer, data: Sorted) -> TwoLayer:
 
     start = (network.w[:, 0], network.b, network.c)
     _, (w, b, c) = jax.lax.scan(one, residual, start)
-    return eqx.tree_at(
-        lambda net: (net.w, net.b, net.c), network, (w[:, None], b, c)
-    )
+    return eqx.tree_at(lambda net: (net.w, net.b, net.c), network, (w[:, None], b, c))

@@ -61,4 +61,3 @@ class VariableProjection(Method):
         damping = jnp.where(better, memory / self.factor, memory * self.factor)
         move = jnp.where(better, Move.step, Move.outer)
         return choose(better, moved, fitted), jnp.clip(damping, least, 1e8), move
-

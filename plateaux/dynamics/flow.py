@@ -19,9 +19,9 @@ from ..networks.two_layer import TwoLayer, imbalance
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from . import deep_flow as deep, kinked_flow as kinked
-from .recording import Record
 from .equal_data import merge_equal, name_data
 from .kinked_stiff import stiff_attempt
+from .recording import Record
 from .save import LogSpaced, Save
 from .smooth_flow import METHODS, smooth_flow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
