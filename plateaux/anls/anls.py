@@ -14,7 +14,9 @@ from ..dynamics.save import Every, Save
 from ..dynamics.trajectory import Trajectory
 from ..networks.two_layer import TwoLayer
 from ..patterns.cells import check_cells
-from ..problems.problem import Problem
+from ..problems.equations import LinearEquation
+from ..problems.problem import Problem, check_match
+from .collocation import Collocation, check_collocation
 from .gauss_newton import GaussNewton
 from .joint import Joint
 from .levenberg_marquardt import LevenbergMarquardt
@@ -34,11 +36,11 @@ METHODS: dict[str, Method] = {
 
 
 def anls(
-    problem: Problem,
+    problem: Problem | LinearEquation,
     network: TwoLayer,
     *,
     num_steps: Any,
-    method: Any = "joint",
+    method: Any = None,
     key: Any = None,
     save: Any = Every(1),  # noqa: B008 - frozen
     record: Mapping[str, Record] | None = None,
@@ -53,18 +55,25 @@ def anls(
     loss falls: losses never rise. The method is of the type of active neuron least
     squares, after Ainsworth & Shin.
 
+    A `px.problems.LinearEquation` is solved by collocation, with relu2 or relu3
+    features (relu, if it has no second derivatives): its residual is linear in the
+    outer weights likewise, see `plateaux.anls.Collocation`.
+
     `times` counts steps. A run ends with `Outcome.converged` once the loss has not
     fallen by more than `tol`, relative, for `patience` steps, or is that of an exact
     fit up to rounding; the network then stays, and so do the later losses. A start
     whose loss is not finite and cannot be lowered ends with `Outcome.diverged`.
 
     Args:
-        problem: Data with the squared loss; sample weights count.
-        network: A two-layer network with relu, with or without an affine part; for
-            many at once use `jax.vmap`, over keys as well.
+        problem: Data with the squared loss, or a linear equation; sample weights
+            count.
+        network: A two-layer network with relu (or, for an equation, a power of it),
+            with or without an affine part; for many at once use `jax.vmap`, over keys
+            as well.
         num_steps: Most steps, at least 1.
         method: A name in `plateaux.anls.METHODS`, or a method with options of your
-            own, such as `plateaux.anls.Joint(num_candidates=500)`.
+            own, such as `plateaux.anls.Joint(num_candidates=500)`. None means
+            "joint" for data and `Collocation()` for an equation.
         key: Of the random candidates; None means `jax.random.key(0)`. The same key
             gives the same run.
         save: When to save: `px.log_spaced(num)`, `px.every(k)` or `px.at(steps)`.
@@ -80,7 +89,8 @@ def anls(
     Raises:
         TypeError: If an argument is of a wrong type.
         ValueError: If the loss is not squared, the network not a two-layer ReLU
-            network, shapes disagree, or a number is out of range.
+            network, the method not for such a problem, shapes disagree, or a number is
+            out of range.
 
     Example:
         >>> import plateaux as px
@@ -95,7 +105,7 @@ def anls(
     Reference: after Ainsworth & Shin (2021), arXiv:2007.07213, and (2022), SIAM J.
     Sci. Comput. 44(4).
     """
-    check_cells(problem, network)
+    chosen = _chosen(method, problem, network)
     for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)):
         _checks.finite("network", leaf)
     num_steps = _checks.count("num_steps", num_steps)
@@ -110,7 +120,7 @@ def anls(
         problem,
         network,
         _checked_key(key),
-        _chosen(method),
+        chosen,
         jnp.asarray(steps, jnp.int32),
         jnp.asarray(slots),
         jnp.asarray(_checks.positive("tol", tol), problem.x.dtype),
@@ -119,10 +129,25 @@ def anls(
     )
 
 
-def _chosen(method: Any) -> Method:
-    if isinstance(method, Method):
-        return method
-    return METHODS[_checks.known("method", method, METHODS)]
+def _chosen(method: Any, problem: Any, network: Any) -> Method:
+    """The method, or a refusal of a problem that it is not for."""
+    equation = isinstance(problem, LinearEquation)
+    if method is None:
+        method = Collocation() if equation else "joint"
+    if not isinstance(method, Method):
+        method = METHODS[_checks.known("method", method, METHODS)]
+    if equation != isinstance(method, Collocation):
+        raise ValueError(
+            "Argument `method` must be a Collocation for a linear equation, and for "
+            f"that alone, but is {type(method).__name__} for a "
+            f"{type(problem).__name__}; leave it out."
+        )
+    if equation:
+        check_match(problem, network)
+        check_collocation(problem, network)
+    else:
+        check_cells(problem, network)
+    return method
 
 
 def _checked_key(key: Any) -> Any:

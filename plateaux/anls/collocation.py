@@ -18,6 +18,7 @@ from ..problems.equations import LinearEquation, affine_columns, neuron_columns
 from ..problems.problem import loss
 from .branching import Branching
 from .coordinates import (
+    Data,
     column_basis,
     damped_solve,
     outer_columns,
@@ -28,26 +29,16 @@ from .coordinates import (
 from .moves import Move
 
 
-class EquationData(eqx.Module):
+class EquationData(Data):
     """An equation as the solves of a step see it; coordinates are its own.
 
     Attributes:
         equation: The rows.
         activation: Of the network, homogeneous.
-        x1: x̃ = (x, 1).
-        y: Right-hand sides.
-        q: Weights of the squares.
-        centre: 0.
-        size: 1.
     """
 
     equation: LinearEquation
     activation: Any = eqx.field(static=True)
-    x1: Float[Array, "K D"]
-    y: Float[Array, " K"]
-    q: Float[Array, " K"]
-    centre: Float[Array, " d"]
-    size: Float[Array, " d"]
 
     def columns(self, v: Float[Array, "n D"]) -> Float[Array, "K n"]:
         """The operator applied to every neuron."""
@@ -63,13 +54,13 @@ def equation_data(equation: LinearEquation, network: TwoLayer) -> EquationData:
     x, zero = equation.x, jnp.zeros_like(equation.x[0])
     x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
     return EquationData(
-        equation,
-        network.activation,
         x1,
         equation.y,
         equation.sample_weights,
         zero,
         zero + 1,
+        equation,
+        network.activation,
     )
 
 

@@ -4,7 +4,7 @@ Inside a step inputs are moved to mean 0 and size 1, column by column: the span 
 columns (x, 1) of a neuron stays, and its condition no longer depends on units.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,7 +16,7 @@ from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
 
 
-class Data(NamedTuple):
+class Data(eqx.Module):
     """A problem in centred coordinates.
 
     Attributes:
@@ -32,6 +32,15 @@ class Data(NamedTuple):
     q: Float[Array, " K"]
     centre: Float[Array, " d"]
     size: Float[Array, " d"]
+
+    def columns(self, v: Float[Array, "n D"]) -> Float[Array, "K n"]:
+        """The features φ(v_i·x̃_k), one column a neuron."""
+        z = self.x1 @ v.T
+        return jnp.where(z > 0, z, 0)
+
+    def affine_columns(self) -> Float[Array, "K D"]:
+        """The columns of the affine part."""
+        return self.x1
 
 
 def centred(problem: Problem) -> Data:
@@ -65,16 +74,10 @@ def rows(data: Data, network: TwoLayer) -> tuple[Array, Array]:
     return v / safe[:, None], network.c * length
 
 
-def hinges(data: Data, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
-    """The features φ(v_i·x̃_k)."""
-    z = v @ data.x1.T
-    return jnp.where(z > 0, z, 0)
-
-
 def outer_columns(data: Data, v: Any, affine: bool) -> Float[Array, "K p"]:
     """√q times the features, and the columns of the affine part."""
-    h = hinges(data, v).T
-    h = jnp.concatenate([h, data.x1], axis=1) if affine else h
+    h = data.columns(v)
+    h = jnp.concatenate([h, data.affine_columns()], axis=1) if affine else h
     return jnp.sqrt(data.q)[:, None] * h
 
 

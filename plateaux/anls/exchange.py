@@ -9,7 +9,6 @@ from jaxtyping import Array, Float
 from .coordinates import (
     Data,
     column_basis,
-    hinges,
     outer_columns,
     random_rows,
     stacked_triangle,
@@ -55,7 +54,7 @@ def exchange(
     target = root * data.y
     residual = target - basis @ (basis.T @ target)
     fresh = random_rows(draws[size:].reshape(num, columns), data)
-    h = root[None, :] * hinges(data, fresh)
+    h = root[None, :] * data.columns(fresh).T
     square = jnp.sum(h**2, axis=1)
     left = square - jnp.sum((h @ basis) ** 2, axis=1)
     usable = left > 1e-9 * square

@@ -2,114 +2,47 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from ..networks.network import outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
+from .branching import Branching
 from .coordinates import (
     Data,
     centred,
-    choose,
     damped_solve,
     outer_fit,
     rows,
     triangle_of,
     unit_columns,
 )
-from .exchange import exchange
 from .line_search import line_search
-from .moves import Method, Move
+from .moves import Move
 
 
-class Branch(eqx.Module):
-    """The network that is being improved, perhaps not yet the best.
-
-    Attributes:
-        network: Where the branch is.
-        value: Its loss.
-        age: Steps since it began.
-        exchanged: Whether it began with an exchange and is not the best yet.
-    """
-
-    network: TwoLayer
-    value: Float[Array, ""]
-    age: Int[Array, ""]
-    exchanged: Bool[Array, ""]
-
-
-class Joint(Method):
+class Joint(Branching):
     """All neurons at once, with exact line search, outer fit and exchanges.
 
     Attributes:
         dampings: Of the least-squares directions, relative to the sum of the squared
             singular values of Φ with unit columns; 0 is the floor of the pattern.
         limit: Largest step of the line search, in units of the direction.
-        exchange: Whether neurons are exchanged when a branch stalls.
-        num_candidates: Random neurons an exchange chooses from.
-        stall: Relative decrease below which a branch counts as stalled.
-        trial_steps: Steps a branch gets after an exchange to beat the best loss.
+
+    The others are those of `Branching`.
     """
 
     dampings: tuple[float, ...] = (0.0, 1e-6, 1e-4, 1e-2)
     limit: float = 4.0
-    exchange: bool = True
-    num_candidates: int = 200
-    stall: float = 1e-4
-    trial_steps: int = 8
 
-    def start(self, problem: Problem, network: TwoLayer) -> Branch:
-        """The branch at the network with its best outer weights."""
-        data = centred(problem)
-        fitted = outer_fit(data, network, rows(data, network)[0])
-        value, fitted_value = loss(problem, network), loss(problem, fitted)
-        better = fitted_value < value
-        return Branch(
-            choose(better, fitted, network),
-            jnp.where(better, fitted_value, value),
-            jnp.zeros((), jnp.int32),
-            jnp.zeros((), bool),
-        )
+    def data(self, problem: Problem, network: TwoLayer) -> Data:
+        """The problem in centred coordinates."""
+        return centred(problem)
 
-    def step(self, problem: Problem, network: TwoLayer, memory: Branch, key: Array):
-        """Improve the branch; end it if it stalls, and begin one at an exchange."""
-        data = centred(problem)
-        moved, value, move = self._improve(problem, data, memory)
-        better = value < memory.value
-        stalled = ~(memory.value - value > self.stall * memory.value)
-        work = choose(better, moved, memory.network)
-        work_value = jnp.where(better, value, memory.value)
-        age, exchanged = memory.age + 1, memory.exchanged
-        move = jnp.where(exchanged, Move.exchange, jnp.where(better, move, Move.outer))
-        if not self.exchange:
-            return work, Branch(work, work_value, age, exchanged), move
-        best_value = loss(problem, network)
-        leads = work_value < best_value
-        over = stalled | (exchanged & (age > self.trial_steps) & ~leads)
-        goes_on = Branch(work, work_value, age, exchanged & ~leads)
-        begun = self._begin(problem, data, choose(leads, work, network), key)
-        return work, choose(over, begun, goes_on), move
-
-    def _begin(self, problem: Problem, data: Data, base: TwoLayer, key: Array):
-        """The branch that begins where one neuron of a network is exchanged."""
-        v, _ = rows(data, base)
-        v = exchange(key, data, v, base.p is not None, self.num_candidates)
-        fresh = outer_fit(data, base, v)
-        value = loss(problem, fresh)
-        usable = jnp.isfinite(value)
-        return Branch(
-            choose(usable, fresh, base),
-            jnp.where(usable, value, loss(problem, base)),
-            jnp.zeros((), jnp.int32),
-            jnp.ones((), bool),
-        )
-
-    def _improve(self, problem: Problem, data: Data, branch: Branch):
+    def improve(self, problem: Problem, data: Data, network: TwoLayer):
         """The best of all dampings, each with its line search and outer fit."""
-        network = branch.network
         v, c = rows(data, network)
         ray = _Ray(data, v, c, outputs(network, problem.x), network.p is not None)
         scaled, length = unit_columns(jnp.sqrt(data.q)[:, None] * ray.design)

@@ -8,7 +8,6 @@ import equinox as eqx
 from jaxtyping import Array, Int
 
 from ..networks.two_layer import TwoLayer
-from ..problems.problem import Problem
 
 
 class Move(enum.IntEnum):
@@ -35,11 +34,11 @@ class Method(eqx.Module):
     """A way to propose the next network; the driver accepts it if the loss falls."""
 
     @abc.abstractmethod
-    def start(self, problem: Problem, network: TwoLayer) -> Any:
+    def start(self, problem: Any, network: TwoLayer) -> Any:
         """What the method remembers, a pytree of arrays."""
 
     @abc.abstractmethod
     def step(
-        self, problem: Problem, network: TwoLayer, memory: Any, key: Array
+        self, problem: Any, network: TwoLayer, memory: Any, key: Array
     ) -> tuple[TwoLayer, Any, Int[Array, ""]]:
         """A proposal, the new memory, and which `Move` the proposal is."""

@@ -16,7 +16,6 @@ from .coordinates import (
     assemble,
     centred,
     choose,
-    hinges,
     least_squares,
     outer_fit,
     random_rows,
@@ -63,7 +62,7 @@ class Neurons(Method):
 
     def _neuron(self, data: Data, residual, v, c, key):
         """The best candidate for one neuron, kept if the loss falls."""
-        h = hinges(data, v[None, :])[0]
+        h = data.columns(v[None, :])[:, 0]
         rho = c * h - residual
         z = data.x1 @ v
         near = self._directions(data, rho, z)
@@ -72,7 +71,7 @@ class Neurons(Method):
         draws = uniform_draws(key, v, self.num_candidates * columns)
         random = random_rows(draws.reshape(self.num_candidates, columns), data)
         candidates = jnp.concatenate([near, -near, towards, random])
-        features = hinges(data, candidates)
+        features = data.columns(candidates).T
         square = features**2 @ data.q
         inner = features @ (data.q * rho)
         there = square > 0

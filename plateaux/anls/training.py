@@ -11,6 +11,7 @@ from ..dynamics.recording import Record, recorded
 from ..dynamics.trajectory import Accuracy, Outcome, Stats, Trajectory
 from ..networks.two_layer import TwoLayer
 from ..patterns.pattern import hamming, pattern
+from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, loss
 from .moves import Method, Move
 
@@ -59,7 +60,7 @@ class State(eqx.Module):
 
 @eqx.filter_jit
 def train(
-    problem: Problem,
+    problem: Problem | LinearEquation,
     network: TwoLayer,
     key: Array,
     method: Method,
@@ -88,7 +89,7 @@ def train(
     return _trajectory(problem, network, steps, floor, patience, plan, state)
 
 
-def _rounding_level(problem: Problem) -> Array:
+def _rounding_level(problem: Problem | LinearEquation) -> Array:
     """The loss of a fit that is exact up to rounding."""
     eps = float(jnp.finfo(problem.y.dtype).eps)
     return (8 * eps) ** 2 * 0.5 * problem.sample_weights @ problem.y**2

@@ -13,7 +13,7 @@ Record = Callable[[Problem, Network], Any]
 
 
 def recorded(
-    problem: Problem,
+    problem: Any,
     like: Network,
     networks: Any,
     record: tuple[tuple[str, Record], ...],
