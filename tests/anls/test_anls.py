@@ -180,7 +180,7 @@ def test_a_neuron_in_every_gap_interpolates_after_one_outer_fit():
     problem = px.Problem(x[:, None], y, normalisation="sum")
     kinks = 0.5 * (x[1:-1] + x[2:])
     network = px.TwoLayer(np.ones((7, 1)), -kinks, np.ones(7), np.zeros(2))
-    run = px.anls(problem, network, num_steps=1, method=Joint(exchange=False))
+    run = px.anls(problem, network, num_steps=1, method="variable_projection")
     assert rmse(problem, run.losses[-1]) < 1e-10
 
 
