@@ -16,10 +16,12 @@ if TYPE_CHECKING:
         plot as plot,
         problems as problems,
         report as report,
+        sklearn as sklearn,
         stages as stages,
         statistics as statistics,
         sweeps as sweeps,
     )
+    from .anls import anls as anls
     from .dynamics import (
         EventKind as EventKind,
         Outcome as Outcome,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _CONTENTS = {
+    "anls": (),
     "dynamics": (
         "EventKind",
         "Outcome",
@@ -59,6 +62,7 @@ _CONTENTS = {
     "plot": (),
     "problems": ("Problem", "loss"),
     "report": (),
+    "sklearn": (),
     "stages": ("explain", "plateaus"),
     "statistics": (),
     "sweeps": ("sweep",),

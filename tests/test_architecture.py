@@ -17,6 +17,8 @@ ROOMS = [
     "problems",
     "dynamics",
     "patterns",
+    "anls",
+    "sklearn",
     "stages",
     "statistics",
     "sweeps",

@@ -88,3 +88,10 @@ def test_chunks_are_counted_by_their_marks(benchmark, tmp_path):
     (marks / "0").touch()
     (marks / "1.partial").touch()
     assert stored_chunks(tmp_path) == 1
+
+
+def test_anls_times_a_sweep(benchmark, tmp_path):
+    out = tmp_path / "anls.json"
+    arguments = ["--only", "sweep", "--data", "300", "--repeats", "2"]
+    benchmark("anls").main([*arguments, "--out", str(out)])
+    assert json.loads(out.read_text())["sweep"]["median"] > 0

@@ -1,6 +1,6 @@
 """Discrete training: gradient descent and every optax optimizer, as one scan."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,20 +13,21 @@ from jaxtyping import Array, Bool, Float, Int
 from .. import _checks
 from ..networks.network import Network, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
+from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, check_match, loss
 from . import watch as watching
 from .gradient import evaluate
 from .optimizer import plain_step_size
+from .recording import Record, recorded
 from .save import At, LogSpaced, Save
 from .trajectory import Accuracy, Outcome, Stats, Trajectory
 
 # optax mixes dtypes (float ** int32): callers who forbid that are not to be punished.
 _OPTAX_PROMOTION = jax.numpy_dtype_promotion("standard")
-Record = Callable[[Problem, Network], Any]
 
 
 def descend(
-    problem: Problem,
+    problem: Problem | LinearEquation,
     network: Network,
     optimizer: Any,
     *,
@@ -50,7 +51,7 @@ def descend(
     steps. `Trajectory.time_unit` says which.
 
     Args:
-        problem: Data and loss.
+        problem: Data and loss, or a linear equation.
         network: Initial network; for many at once use `jax.vmap`.
         optimizer: `px.gradient_descent(h)` or an optax transformation; those that ask
             for the value, gradient or value function (line searches) get them.
@@ -273,7 +274,9 @@ def _finish(problem, start, step_size, steps, plan, record, state: _State, watch
         times=steps.astype(dtype) * scale,
         steps=steps,
         losses=state.losses[:-1],
-        saved=_recorded(problem, start, state, record),
+        saved=recorded(
+            problem, start, jax.tree.map(lambda rows: rows[:-1], state.networks), record
+        ),
         network=state.network,
         outcome=Outcome.where(state.alive, Outcome.completed, Outcome.diverged),
         events=None
@@ -289,16 +292,3 @@ def _finish(problem, start, step_size, steps, plan, record, state: _State, watch
         ),
         time_unit="steps" if step_size is None else problem.time_unit,
     )
-
-
-def _recorded(problem, network, state: _State, record) -> dict[str, Any]:
-    """The recorded functions at the saved networks, one saved time after another."""
-    if not record:
-        return {}
-    static = eqx.filter(network, eqx.is_inexact_array, inverse=True)
-    saved = jax.tree.map(lambda rows: rows[:-1], state.networks)
-    look = lambda params: {
-        name: eqx.filter(fn(problem, eqx.combine(params, static)), eqx.is_array)
-        for name, fn in record
-    }
-    return jax.lax.map(look, saved)

@@ -19,9 +19,9 @@ from ..networks.two_layer import TwoLayer, imbalance
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from . import deep_flow as deep, kinked_flow as kinked
-from .descent import Record
 from .equal_data import merge_equal, name_data
 from .kinked_stiff import stiff_attempt
+from .recording import Record
 from .save import LogSpaced, Save
 from .smooth_flow import METHODS, smooth_flow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
@@ -209,6 +209,11 @@ class Arguments(eqx.Module):
 
 def checked(problem, t1, rtol, atol, save, max_events, max_steps, method) -> Arguments:
     """The arguments of a flow, or a refusal."""
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            "Argument `problem` must be a Problem to have a gradient flow, but is a "
+            f"{type(problem).__name__}; train on it with px.descend."
+        )
     dtype = problem.x.dtype
     t1 = _checks.positive("t1", t1)
     if not isinstance(save, Save):

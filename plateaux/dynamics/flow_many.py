@@ -19,10 +19,10 @@ from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
 from . import kinked_flow as kinked
-from .descent import Record
 from .equal_data import merge_equal, name_data
 from .flow import Arguments, checked, is_kinked, smooth_trajectory, trajectory_of
 from .kinked_stiff import stiff_attempt
+from .recording import Record
 from .save import LogSpaced
 from .trajectory import Trajectory
 

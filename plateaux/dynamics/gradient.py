@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from ..networks.network import Network, preactivations
 from ..networks.two_layer import TwoLayer
+from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, loss
 
 
@@ -31,7 +32,7 @@ class Evaluation(NamedTuple):
     preactivations: tuple[Float[Array, "n K"], ...]
 
 
-def evaluate(problem: Problem, network: Network) -> Evaluation:
+def evaluate(problem: Problem | LinearEquation, network: Network) -> Evaluation:
     """Loss, gradient and pre-activations at a network.
 
     Args:
@@ -47,7 +48,7 @@ def evaluate(problem: Problem, network: Network) -> Evaluation:
         >>> print(evaluate(problem, net).gradient.c)
         [2.5]
     """
-    if isinstance(network, TwoLayer):
+    if isinstance(network, TwoLayer) and isinstance(problem, Problem):
         return _two_layer(problem, network)
     value, grad = eqx.filter_value_and_grad(ft.partial(loss, problem))(network)
     return Evaluation(value, grad, preactivations(network, problem.x))

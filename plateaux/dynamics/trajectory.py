@@ -13,6 +13,10 @@ class Outcome(eqx.Enumeration):
     """Why a run ended; the value is the sentence for the user."""
 
     completed = "The run reached the end that was asked for."
+    converged = (
+        "The loss stopped falling before the end that was asked for; the network stays "
+        "as it is from there on."
+    )
     out_of_steps = (
         "The run took `max_steps` steps before its end; the trajectory is kept up to "
         "there. Raise max_steps, or rtol."
@@ -140,7 +144,8 @@ class Trajectory(eqx.Module):
     Attributes:
         times: Saved times, strictly increasing.
         steps: Step numbers of the saved times; for flow, steps taken up to there.
-        losses: Loss at the saved times; inf beyond the end of a run that ended early.
+        losses: Loss at the saved times; inf beyond the end of a run that ended early,
+            except of one that converged, whose network stays.
         saved: What `record=` asked for, each with a leading time axis.
         network: The last (finite) network.
         outcome: Why the run ended, an `Outcome`.
@@ -148,6 +153,7 @@ class Trajectory(eqx.Module):
         accuracy: Monitors of exactness.
         stats: Counts.
         time_unit: What one unit of `times` is, in words.
+        moves: For `px.anls`, the `Move` that every step accepted; otherwise None.
     """
 
     times: Float[Array, " t"]
@@ -160,3 +166,4 @@ class Trajectory(eqx.Module):
     accuracy: Accuracy
     stats: Stats
     time_unit: str = eqx.field(static=True)
+    moves: Int[Array, " s"] | None = None

@@ -22,6 +22,7 @@ from .designed import (
     balanced as balanced,
     structured as structured,
     uniform_kinks as uniform_kinks,
+    unit_kinks as unit_kinks,
     zero_bias as zero_bias,
 )
 from .initialisers import INITIALISERS as INITIALISERS, initialiser as initialiser

@@ -9,6 +9,7 @@ a kink is 0, so that the Hessian of the loss there is the Hessian of the cell.
 | name | value | derivative | at the kink |
 |---|---|---|---|
 | `relu` | max(z, 0) | 1 if z > 0 else 0 | derivative 0 at z = 0 |
+| `relu2`, `relu3` | max(z, 0)^k | k max(z, 0)^(k−1) | smooth, k ≥ 2 |
 | `leaky_relu` | z if z > 0 else slope z | 1 if z > 0 else slope | slope at z = 0 |
 | `step` | 1 if z > 0 else 0 | 0 everywhere | value 0 at z = 0 |
 | `elephant` | 1/(1+\|z/a\|^d) | smooth for d > 1 | derivative 0 at z = 0 |
@@ -68,6 +69,31 @@ class ReLU(Activation):
 
     def second_derivative(self, z):
         return jnp.zeros_like(z)
+
+
+@dataclass(frozen=True)
+class ReLUPower(Activation):
+    """max(z, 0)^k, whose k-th derivative jumps at 0.
+
+    Attributes:
+        power: k, at least 2.
+    """
+
+    power: int = 2
+
+    def __post_init__(self):
+        _checks.count("power", self.power, at_least=2)
+
+    def __call__(self, z):
+        return relu(z) ** self.power
+
+    def derivative(self, z):
+        return self.power * relu(z) ** (self.power - 1)
+
+    def second_derivative(self, z):
+        if self.power == 2:
+            return 2 * relu.derivative(z)
+        return self.power * (self.power - 1) * relu(z) ** (self.power - 2)
 
 
 @dataclass(frozen=True)
@@ -291,6 +317,8 @@ class Identity(Activation):
 
 
 relu = ReLU()
+relu2 = ReLUPower(2)
+relu3 = ReLUPower(3)
 leaky_relu = LeakyReLU()
 tanh = Tanh()
 softplus = Softplus()
@@ -303,6 +331,8 @@ identity = Identity()
 
 ACTIVATIONS: dict[str, Activation] = {
     "relu": relu,
+    "relu2": relu2,
+    "relu3": relu3,
     "leaky_relu": leaky_relu,
     "tanh": tanh,
     "softplus": softplus,

@@ -119,6 +119,56 @@ def uniform_kinks(
     return _assembly.assemble(w, b, c[0], scale, affine, activation)
 
 
+def unit_kinks(
+    key: Array,
+    *,
+    width: int,
+    in_dim: int,
+    scale: Any = 1.0,
+    affine: bool = False,
+    activation: Any = "relu",
+    dtype: Any = None,
+    lo: Any = -1.0,
+    hi: Any = 1.0,
+) -> TwoLayer:
+    """Unit weights, kinks uniform on the domain, c_i ~ N(0, 1/n).
+
+    As `uniform_kinks`, but w_i is uniform on the unit sphere, for d = 1 a random sign:
+    neurons differ in their kinks only. A start for `px.anls`.
+
+    Args:
+        key: Random key.
+        width: Number of neurons n.
+        in_dim: Number of inputs d.
+        scale: As for `he`.
+        affine: As for `he`.
+        activation: As for `he`.
+        dtype: As for `he`.
+        lo: Lower corner of the box, a number or one per input, in units of x.
+        hi: Upper corner, above `lo` in every input.
+
+    Returns:
+        A two-layer network.
+
+    Raises:
+        TypeError: As for `he`.
+        ValueError: As for `he`, or if `lo` is not below `hi`.
+
+    Example:
+        >>> net = unit_kinks(jax.random.key(0), width=9, in_dim=3)
+        >>> print(jnp.round(jnp.linalg.norm(net.w, axis=1), 6))
+        [1. 1. 1. 1. 1. 1. 1. 1. 1.]
+    """
+    _assembly.check_dimensions(width, in_dim)
+    dtype = _draws.floating_dtype(dtype)
+    key_w, key_c, key_u = jax.random.split(key, 3)
+    w = _draws.directions(key_w, width, in_dim, dtype)
+    c = _draws.normal(key_c, (width,), dtype) / jnp.sqrt(jnp.asarray(width, dtype))
+    u = _assembly.box_points(key_u, width, *_draws.box(lo, hi, in_dim, dtype))
+    b = -jnp.sum(w * u, axis=1)
+    return _assembly.assemble(w, b, c, scale, affine, activation)
+
+
 def structured(
     key: Array,
     *,

@@ -22,7 +22,7 @@ from .classical import (
     xavier,
     xavier_uniform,
 )
-from .designed import balanced, structured, uniform_kinks, zero_bias
+from .designed import balanced, structured, uniform_kinks, unit_kinks, zero_bias
 from .teachers import teacher
 from .two_layer import TwoLayer
 
@@ -38,6 +38,7 @@ INITIALISERS: dict[str, Callable[..., TwoLayer]] = {
     "small": small,
     "balanced": balanced,
     "uniform_kinks": uniform_kinks,
+    "unit_kinks": unit_kinks,
     "structured": structured,
     "zero_bias": zero_bias,
     "teacher": teacher,

@@ -1,6 +1,15 @@
 """Problems: data and losses."""
 
 from .catalogue import PROBLEMS as PROBLEMS, problem as problem
+from .equations import (
+    LinearEquation as LinearEquation,
+    advection_reaction as advection_reaction,
+    dirichlet as dirichlet,
+    equation_loss as equation_loss,
+    equation_residual as equation_residual,
+    join as join,
+    poisson as poisson,
+)
 from .files import from_file as from_file
 from .grids import disk as disk, product_of_sines as product_of_sines
 from .losses import (

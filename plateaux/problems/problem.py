@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from .. import _checks
 from ..networks.network import Network, outputs
+from .equations import LinearEquation, equation_loss
 from .losses import Loss, loss_function
 
 NORMALISATIONS = ("mean", "sum")
@@ -139,7 +140,7 @@ def _sample_weights(weights: Any, x: Array) -> Array:
     return weights
 
 
-def check_match(problem: Problem, network: Network) -> None:
+def check_match(problem: Problem | LinearEquation, network: Network) -> None:
     """Refuse a network that does not fit the problem's shapes or dtype.
 
     Args:
@@ -191,8 +192,8 @@ def pointwise_losses(problem: Problem, network: Network) -> Float[Array, " K"]:
     return jax.vmap(problem.loss)(outputs(network, problem.x), problem.y)
 
 
-def loss(problem: Problem, network: Network) -> Float[Array, ""]:
-    r"""The loss L(θ) = Σ_k q_k ℓ(f(x_k; θ), y_k).
+def loss(problem: Problem | LinearEquation, network: Network) -> Float[Array, ""]:
+    r"""The loss L(θ) = Σ_k q_k ℓ(f(x_k; θ), y_k); of an equation `equation_loss`.
 
     Args:
         problem: Data and loss.
@@ -207,4 +208,6 @@ def loss(problem: Problem, network: Network) -> Float[Array, ""]:
         >>> print(loss(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])))
         1.0
     """
+    if isinstance(problem, LinearEquation):
+        return equation_loss(problem, network)
     return problem.sample_weights @ pointwise_losses(problem, network)

@@ -31,6 +31,7 @@ OUTCOMES = (
     "too_many_slides",
     "stalled",
     "sliding",
+    "converged",
 )
 TABLE_COLUMNS = ("start", "end", "dwell", "level", "drop", "censored")
 TABLE_NUMBERS = ("count", "raw_count", "overflow")

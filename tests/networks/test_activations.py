@@ -10,6 +10,8 @@ from ..registry import ACTIVATIONS as REGISTERED
 
 VALUES = {
     "relu": lambda z: np.maximum(z, 0),
+    "relu2": lambda z: np.maximum(z, 0) ** 2,
+    "relu3": lambda z: np.maximum(z, 0) ** 3,
     "leaky_relu": lambda z: np.maximum(z, 0.01 * z),
     "tanh": np.tanh,
     "softplus": lambda z: np.logaddexp(z, 0),
@@ -22,6 +24,8 @@ VALUES = {
 }
 AT_ZERO = {  # name -> (value, derivative)
     "relu": (0.0, 0.0),
+    "relu2": (0.0, 0.0),
+    "relu3": (0.0, 0.0),
     "leaky_relu": (0.0, 0.01),
     "tanh": (0.0, 1.0),
     "softplus": (np.log(2.0), 0.5),

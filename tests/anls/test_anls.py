@@ -1,0 +1,334 @@
+"""Training: facts that hold exactly, monotonicity, reproducibility, refusals."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import plateaux as px
+from plateaux.anls import METHODS, ExactNeurons, Joint, Move, Neurons
+from plateaux.patterns import cell_fit, segmented_fit
+
+from ..closeness import assert_close, lane
+from .reference import keys, reference_problem, rmse, starts
+
+each = pytest.mark.parametrize("method", METHODS)
+
+
+def parabola_network(sizes, delta=0.1):
+    """The stationary network on y = x² with these group sizes, and its problem.
+
+    Neighbouring least-squares lines meet at the midpoint of their gap plus
+    (q_{k+1} − q_k) δ/6; the line of a group has the slope of its first and last datum.
+    """
+    x = delta * np.arange(1, sum(sizes) + 1)
+    ends = np.cumsum([0, *sizes])
+    lines = [np.polyfit(x[a:b], x[a:b] ** 2, 1) for a, b in itertools.pairwise(ends)]
+    slopes, heights = np.array(lines).T
+    c = np.diff(slopes)
+    kinks = -np.diff(heights) / c
+    p = np.array([slopes[0], heights[0]])
+    problem = px.Problem(x[:, None], x**2, normalisation="sum")
+    return problem, px.TwoLayer(np.ones((len(c), 1)), -kinks, c, p)
+
+
+# --- what every method keeps -------------------------------------------------------
+
+
+@each
+def test_losses_never_rise_and_runs_repeat(method, key):
+    kx, ky = jax.random.split(key)
+    dim = 1 if method == "exact" else 2
+    x = jax.random.normal(kx, (12, dim))
+    weights = jnp.arange(12.0) / 6
+    problem = px.Problem(x, jax.random.normal(ky, (12,)), weights=weights)
+    network = lane(starts(problem, 3, 1, affine=False), 0)
+    run = lambda k: px.anls(
+        problem, network, num_steps=12, method=method, key=k, save=px.every(5)
+    )
+    one, two = run(key), run(key)
+    assert_close(one, two, ulps=0)
+    assert one.network.p is None
+    assert np.all(np.diff(one.losses) <= 0)
+    assert one.losses[-1] < one.losses[0]
+    assert one.steps.tolist() == [0, 5, 10, 12]
+    np.testing.assert_allclose(one.losses[-1], px.loss(problem, one.network))
+    accepted = np.asarray(one.moves) != Move.none
+    assert int(one.stats.num_rejected) == int(one.stats.num_steps) - accepted.sum()
+    assert one.time_unit == "steps"
+    assert one.events is None
+
+
+def test_a_batch_gives_what_a_loop_gives(key):
+    problem = reference_problem("square")
+    networks = starts(problem, 4, 3)
+    # Six steps: another batch shape rounds differently, and an exchange may amplify it.
+    run = lambda net, k: px.anls(problem, net, num_steps=6, key=k)
+    together = jax.vmap(run)(networks, keys(3))
+    for i in range(3):
+        alone = run(lane(networks, i), jax.random.key(i))
+        np.testing.assert_allclose(together.losses[i], alone.losses, rtol=1e-7)
+
+
+def test_recording_and_saving():
+    problem = reference_problem("step")
+    record = {"pattern": lambda problem, net: px.patterns.pattern(net, problem.x)}
+    run = px.anls(
+        problem,
+        lane(starts(problem, 2, 1), 0),
+        num_steps=100,
+        save=px.every(10),
+        record=record,
+        patience=5,
+    )
+    patterns = run.saved["pattern"]
+    assert patterns.shape == (11, 2, 100)
+    last = px.patterns.pattern(run.network, problem.x)
+    np.testing.assert_array_equal(patterns[-1], last)
+    assert bool(run.outcome == px.Outcome.converged)
+    assert int(run.stats.num_steps) < 100
+    assert run.losses[-1] < 1e-20
+    np.testing.assert_allclose(
+        run.losses[-1], px.loss(problem, run.network), rtol=1e-12, atol=1e-25
+    )
+    assert int(run.stats.pair_flips) >= int(px.patterns.hamming(patterns[0], last))
+
+
+# --- facts -------------------------------------------------------------------------
+
+
+def test_the_pattern_of_the_teacher_gives_the_teacher_in_one_step():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    teacher = px.networks.unit_kinks(jax.random.key(1), width=6, in_dim=3)
+    problem = px.Problem(x, px.outputs(teacher, jnp.asarray(x)))
+    start = px.TwoLayer(teacher.w, teacher.b, np.abs(rng.normal(size=6)) * teacher.c)
+    run = px.anls(problem, start, num_steps=1, method=Joint(exchange=False))
+    assert rmse(problem, run.losses[-1] * 400) < 1e-11
+    product = run.network.c[:, None] * run.network.w
+    np.testing.assert_allclose(product, teacher.c[:, None] * teacher.w, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "level"), [((5, 5, 5, 5), 0.0028), ((5, 6, 7, 6, 5), 0.00933333)]
+)
+@pytest.mark.parametrize(
+    "method", [Joint(exchange=False), Neurons(num_flips=0)], ids=["joint", "neuron"]
+)
+def test_local_methods_stay_at_a_stationary_point(sizes, level, method):
+    problem, network = parabola_network(sizes)
+    np.testing.assert_allclose(px.loss(problem, network), level, rtol=1e-6)
+    run = px.anls(problem, network, num_steps=3, method=method)
+    np.testing.assert_allclose(run.losses[-1], run.losses[0], rtol=1e-9)
+    assert int(run.stats.pair_flips) == 0
+
+
+def test_an_exchange_leaves_a_stationary_point_that_is_not_the_best():
+    problem, network = parabola_network((5, 6, 7, 6, 5))
+    run = px.anls(problem, network, num_steps=60)
+    best = segmented_fit(problem, 5).values[-1]
+    assert run.losses[-1] < 0.99 * run.losses[0]
+    np.testing.assert_allclose(run.losses[-1], best, rtol=1e-6)
+    assert Move.exchange in run.moves
+
+
+def test_local_methods_stay_at_a_stationary_point_in_two_dimensions():
+    line, network = parabola_network((5, 5, 5, 5))
+    grid = np.stack(np.meshgrid(line.x[:, 0], np.arange(7.0)), axis=-1).reshape(-1, 2)
+    problem = px.Problem(grid, grid[:, 0] ** 2, normalisation="sum")
+    w = jnp.concatenate([network.w, jnp.zeros_like(network.w)], axis=1)
+    p = jnp.array([network.p[0], 0.0, network.p[1]])
+    network = px.TwoLayer(w, network.b, network.c, p)
+    np.testing.assert_allclose(px.loss(problem, network), 0.0196, rtol=1e-10)
+    for method in (Joint(exchange=False), Neurons(num_flips=0)):
+        run = px.anls(problem, network, num_steps=2, method=method)
+        np.testing.assert_allclose(run.losses[-1], 0.0196, rtol=1e-9)
+
+
+def test_the_undamped_jump_of_one_hinge_creeps_and_stops_before_the_best():
+    """k⁺ = ⌊k + ½ + (K − 2k)/6⌋: the kink at the root of the fitted hinge."""
+    from plateaux.anls.coordinates import centred, least_squares
+
+    num, visited, k = 100, [10], 10
+    x = np.arange(1, num + 1) / num
+    data = centred(px.Problem(x[:, None], x**2))
+    for _ in range(9):
+        on = (jnp.arange(num) >= k)[:, None]
+        columns = jnp.concatenate([jnp.where(on, data.x1, 0), data.x1], axis=1)
+        alpha, beta, *_ = least_squares(columns, data.y)
+        k = int(np.sum(np.asarray(data.x1[:, 0]) <= -beta / alpha))
+        visited.append(k)
+    assert visited == [10, 23, 32, 38, 42, 45, 47, 48, 49, 49]
+    problem = px.Problem(x[:, None], x**2, normalisation="sum")
+    stuck = parabola_network((49, 51), delta=0.01)[1]
+    np.testing.assert_allclose(
+        px.anls(problem, stuck, num_steps=2, method=Joint(exchange=False)).losses[-1],
+        px.loss(problem, stuck),
+        rtol=1e-9,
+    )
+    run = px.anls(problem, stuck, num_steps=60)
+    best = segmented_fit(problem, 2)
+    assert best.starts[1].tolist() == [0, 50]
+    np.testing.assert_allclose(run.losses[-1], best.values[1], rtol=1e-9)
+
+
+def test_a_neuron_in_every_gap_interpolates_after_one_outer_fit():
+    rng = np.random.default_rng(2)
+    x, y = np.sort(rng.normal(size=9)), rng.normal(size=9)
+    problem = px.Problem(x[:, None], y, normalisation="sum")
+    kinks = 0.5 * (x[1:-1] + x[2:])
+    network = px.TwoLayer(np.ones((7, 1)), -kinks, np.ones(7), np.zeros(2))
+    run = px.anls(problem, network, num_steps=1, method="variable_projection")
+    assert rmse(problem, run.losses[-1]) < 1e-10
+
+
+def test_without_outer_weights_the_affine_part_is_linear_regression():
+    """Dead neurons that may not be exchanged leave the line."""
+    problem = reference_problem("sine_2")
+    network = px.TwoLayer([[1.0]], [-9.0], [1.0], [0.0, 0.0])
+    run = px.anls(problem, network, num_steps=2, method=Joint(exchange=False))
+    np.testing.assert_allclose(run.losses[-1], segmented_fit(problem, 1).values[0])
+
+
+def test_the_loss_is_between_the_bounds_of_pieces():
+    problem = reference_problem("sine_2")
+    runs = jax.vmap(lambda net: px.anls(problem, net, num_steps=30, method="exact"))(
+        starts(problem, 5, 4)
+    )
+    assert np.all(runs.losses[:, -1] >= segmented_fit(problem, 6).values[-1])
+
+
+def test_one_step_reaches_the_floor_if_its_cell_contains_it():
+    problem, network = parabola_network((5, 6, 5))
+    moved = px.TwoLayer(network.w, 1.02 * network.b, 0.5 * network.c, network.p)
+    floor = cell_fit(problem, moved).value
+    run = px.anls(problem, moved, num_steps=1, method=Joint(exchange=False))
+    assert float(floor) <= float(run.losses[1]) <= float(floor) * (1 + 1e-9)
+    assert int(run.moves[0]) == Move.jump
+
+
+def test_scaling_and_order_of_neurons_do_not_matter():
+    problem = reference_problem("sine_2")
+    network = lane(starts(problem, 4, 1), 0)
+    s = jnp.array([0.1, 2.0, 5.0, 1.0])
+    turn = jnp.array([2, 0, 3, 1])
+    other = px.TwoLayer(
+        (s[:, None] * network.w)[turn],
+        (s * network.b)[turn],
+        (network.c / s)[turn],
+        network.p,
+    )
+    run = lambda net: px.anls(problem, net, num_steps=6, method=Joint(exchange=False))
+    np.testing.assert_allclose(run(other).losses, run(network).losses, rtol=1e-7)
+
+
+# --- hard data ---------------------------------------------------------------------
+
+X = np.linspace(-1, 1, 12)[:, None]
+HARD = {
+    "fewer data than unknowns": (X[:3], [1.0, -1.0, 2.0]),
+    "equal inputs": (np.repeat(X[:4], 3, axis=0), np.arange(12.0)),
+    "all inputs equal": (np.ones((12, 1)), np.arange(12.0)),
+    "constant targets": (X, np.full(12, 3.0)),
+    "zero targets": (X, np.zeros(12)),
+    "far from the origin": (X + 1e6, np.abs(X[:, 0])),
+    "tiny inputs": (1e-9 * X, np.abs(X[:, 0])),
+    "data on a line": (np.concatenate([X, 2 * X], axis=1), np.abs(X[:, 0])),
+    "a constant input": (np.concatenate([X, 0 * X], axis=1), np.abs(X[:, 0])),
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_hard_data_give_no_nan_and_no_rise(case):
+    x, y = map(np.asarray, HARD[case])
+    problem = px.Problem(x, y)
+    network = lane(starts(problem, 3, 1), 0)
+    run = px.anls(problem, network, num_steps=8)
+    assert np.all(np.isfinite(run.losses))
+    assert np.all(np.diff(run.losses) <= 0)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(run.network))
+    if case in ("constant targets", "zero targets", "fewer data than unknowns"):
+        assert run.losses[-1] < 1e-15
+    if case == "all inputs equal":
+        np.testing.assert_allclose(run.losses[-1], 0.5 * np.var(y), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["joint", "neuron", "exact"])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_dead_start_is_revived(method, affine):
+    x = np.linspace(0, 1, 20)
+    problem = px.Problem(x[:, None], np.abs(x - 0.4))
+    p = [0.0, 0.0] if affine else None
+    dead = px.TwoLayer([[1.0], [1.0]], [-5.0, -6.0], [1.0, 1.0], p)
+    assert bool(jnp.all(px.patterns.dead_neurons(px.patterns.pattern(dead, problem.x))))
+    run = px.anls(problem, dead, num_steps=20, method=method)
+    assert run.losses[-1] < 1e-3 * run.losses[0]
+
+
+def test_single_precision_keeps_its_dtype_and_falls():
+    problem = px.Problem(X.astype(np.float32), np.abs(X[:, 0]).astype(np.float32))
+    network = px.networks.unit_kinks(
+        jax.random.key(0), width=3, in_dim=1, affine=True, dtype="float32"
+    )
+    run = px.anls(problem, network, num_steps=20)
+    floats = [a for a in jax.tree.leaves(run) if jnp.issubdtype(a.dtype, jnp.floating)]
+    assert {a.dtype for a in floats} == {jnp.dtype("float32")}
+    assert np.all(np.diff(run.losses) <= 0)
+    assert run.losses[-1] < 1e-8
+
+
+def test_a_start_that_is_not_finite_has_its_own_outcome():
+    problem = px.Problem(X, X[:, 0])
+    c = jnp.array([1.0, jnp.nan])
+    start = lambda c: px.TwoLayer(jnp.ones((1, 1)), jnp.zeros(1), c[None])
+    runs = jax.vmap(
+        lambda c: px.anls(problem, start(c), num_steps=3, method="gauss_newton")
+    )(c)
+    assert (runs.outcome == px.Outcome.diverged).tolist() == [False, True]
+    assert np.all(np.isinf(runs.losses[1]))
+
+
+# --- refusals ----------------------------------------------------------------------
+
+
+def test_refusals():
+    problem = px.Problem(X, X[:, 0])
+    network = px.TwoLayer([[1.0]], [0.0], [1.0])
+    refused = lambda error, words, *args, **options: _refused(
+        error, words, *args, **{"num_steps": 3, **options}
+    )
+    leaky = px.TwoLayer([[1.0]], [0.0], [1.0], activation="tanh")
+    refused(ValueError, "TwoLayer with relu", problem, leaky)
+    labels = px.Problem(X, np.sign(X[:, 0]), loss="logistic")
+    refused(ValueError, "squared loss", labels, network)
+    bad = px.TwoLayer([[jnp.nan]], [0.0], [1.0])
+    refused(ValueError, "`network` must be finite", problem, bad)
+    refused(ValueError, "did you mean 'joint'", problem, network, method="join")
+    refused(ValueError, "`num_steps` must be at least 1", problem, network, num_steps=0)
+    refused(TypeError, "`save` must be a schedule", problem, network, save=5)
+    refused(TypeError, "made by jax.random.key", problem, network, key=7)
+    refused(ValueError, "`tol` must be positive", problem, network, tol=-1.0)
+    refused(ValueError, "`patience` must be at least", problem, network, patience=0)
+    plane = px.Problem(np.ones((3, 2)), np.ones(3))
+    flat = px.TwoLayer([[1.0, 1.0]], [0.0], [1.0])
+    refused(ValueError, "'exact' must have one input", plane, flat, method="exact")
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        px.Problem(X * np.nan, X[:, 0])
+
+
+def _refused(error, words, *args, **options):
+    with pytest.raises(error, match=words):
+        px.anls(*args, **options)
+
+
+def test_the_room_is_called_like_its_function():
+    import inspect
+
+    import plateaux.anls.joint  # noqa: F401 - binds the room's name
+
+    assert callable(px.anls)
+    assert "num_steps" in inspect.signature(px.anls).parameters
+    assert px.anls.METHODS is METHODS
+    assert isinstance(METHODS["exact"], ExactNeurons)
