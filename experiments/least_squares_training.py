@@ -101,22 +101,24 @@ def draw(title, problem, runs, lowest, path: Path) -> None:
     """Median error against steps and against seconds, the proven bound as a line."""
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
     colors = plt.get_cmap("tab10").colors
     for color, (name, run) in zip(colors, runs.items(), strict=False):
         middle = np.median(rmse(problem, run.losses), axis=0)
+        label = name.replace("_", " ")
         style = "-" if name in ("joint", "neuron", "exact") else "--"
         for ax, along in zip(axes, (run.steps, run.seconds_a_lane), strict=True):
-            ax.plot(along[1:], middle[1:], style, color=color, label=name, lw=1.4)
-    for ax, label in zip(axes, ("step", "seconds a network"), strict=True):
+            ax.plot(along[1:], middle[1:], style, color=color, lw=1.4, label=label)
+    for ax, axis in zip(axes, ("step", "seconds a network"), strict=True):
         if lowest:
             ax.axhline(lowest, color="black", lw=0.8)
-        ax.set(xscale="log", yscale="log", xlabel=label)
+        ax.set(xscale="log", yscale="log", xlabel=axis)
     axes[0].set(ylabel="median root mean square error")
     if lowest:
         axes[0].text(1, lowest, "best possible", va="bottom", fontsize=8)
     fig.suptitle(title)
-    axes[1].legend(frameon=False, fontsize=8)
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, frameon=False, loc="outside right center")
     fig.savefig(path, dpi=130)
     plt.close(fig)
 
