@@ -75,7 +75,9 @@ def anls(
             own, such as `plateaux.anls.Joint(num_candidates=500)`. None means
             "joint" for data and `Collocation()` for an equation.
         key: Of the random candidates; None means `jax.random.key(0)`. The same key
-            gives the same run.
+            gives the same run in batches of one shape; in a batch of another shape
+            numbers are rounded differently, and where two choices are nearly as good
+            the run may take the other.
         save: When to save: `px.log_spaced(num)`, `px.every(k)` or `px.at(steps)`.
         record: What to save besides the loss: functions of (problem, network) by
             name, e.g. `{"pattern": lambda p, net: px.patterns.pattern(net, p.x)}`.

@@ -44,11 +44,16 @@ class Data(eqx.Module):
 
 
 def centred(problem: Problem) -> Data:
-    """The problem with inputs of mean 0 and largest size 1."""
+    """The problem with inputs of mean 0 and largest size 1.
+
+    An input whose spread is rounding is constant: it becomes 0.
+    """
     centre = jnp.mean(problem.x, axis=0)
     moved = problem.x - centre[None, :]
     size = jnp.max(jnp.abs(moved), axis=0)
-    size = jnp.where(size > 0, size, 1)
+    rounding = 64 * float(jnp.finfo(moved.dtype).eps) * jnp.abs(centre)
+    varies = size > rounding
+    moved, size = jnp.where(varies[None, :], moved, 0), jnp.where(varies, size, 1)
     x1 = jnp.concatenate([moved / size[None, :], jnp.ones_like(moved[:, :1])], axis=1)
     return Data(x1, problem.y, problem.sample_weights, centre, size)
 
