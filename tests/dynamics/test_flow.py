@@ -157,7 +157,16 @@ def test_agrees_with_the_stored_trajectories(name):
     agrees(run, columns, final["loss"], sliding, final["v"], final["c"])
 
 
-@pytest.mark.parametrize("name", ["d3", "d5", "d10", "leaky", "affine"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "d3",
+        pytest.param("d5", marks=pytest.mark.slow),
+        pytest.param("d10", marks=pytest.mark.slow),
+        "leaky",
+        "affine",
+    ],
+)
 def test_agrees_in_more_inputs_and_with_leaks_weights_and_an_affine_part(name):
     case = reference.load("flow_nd")["cases"][name]
     x, y = jnp.array(case["x"]), jnp.array(case["y"])

@@ -336,7 +336,9 @@ def test_forward_derivatives(method):
     np.testing.assert_allclose(tangent[0], speeds[0] / 2, atol=1e-4)
 
 
-@methods
+@pytest.mark.parametrize(
+    "method", ["stiff", pytest.param("explicit", marks=pytest.mark.slow)]
+)
 def test_reverse_derivatives_are_the_forward_ones(method):
     data, network = case("tanh")
     flat, unravel = ravel_pytree(network)

@@ -116,6 +116,7 @@ def test_dead_and_undetermined_neurons_force_nothing():
     assert np.isfinite(bounds.first)
 
 
+@pytest.mark.slow
 def test_the_flow_leaves_before_every_bound():
     problem, _ = setting(0, affine=True)
     networks = [setting(seed, affine=True, outer=2.5)[1] for seed in range(12)]
