@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..networks.activations import ReLU, ReLUPower
+from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.equations import LinearEquation, affine_columns, neuron_columns
 from ..problems.problem import loss
@@ -52,7 +53,7 @@ class EquationData(Data):
 def equation_data(equation: LinearEquation, network: TwoLayer) -> EquationData:
     """What the steps need of an equation."""
     x, zero = equation.x, jnp.zeros_like(equation.x[0])
-    x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    x1 = extended(x)
     return EquationData(
         x1,
         equation.y,

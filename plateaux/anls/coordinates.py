@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
 
@@ -54,7 +55,7 @@ def centred(problem: Problem) -> Data:
     rounding = 64 * float(jnp.finfo(moved.dtype).eps) * jnp.abs(centre)
     varies = size > rounding
     moved, size = jnp.where(varies[None, :], moved, 0), jnp.where(varies, size, 1)
-    x1 = jnp.concatenate([moved / size[None, :], jnp.ones_like(moved[:, :1])], axis=1)
+    x1 = extended(moved / size[None, :])
     return Data(x1, problem.y, problem.sample_weights, centre, size)
 
 

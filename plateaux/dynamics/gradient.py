@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..networks.network import Network, preactivations
+from ..networks.network import Network, extended, preactivations
 from ..networks.two_layer import TwoLayer
 from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, loss
@@ -62,7 +62,7 @@ def _two_layer(problem: Problem, network: TwoLayer) -> Evaluation:
     if φ is homogeneous,  ∂L/∂p = Σ_k q_k ∂ℓ_k/∂f (x_k, 1).
     """
     x, w, b, c, p = problem.x, network.w, network.b, network.c, network.p
-    x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    x1 = extended(x)
     z = w @ x.T + b[:, None]
     h = network.activation(z)
     f = c @ h if p is None else c @ h + x1 @ p

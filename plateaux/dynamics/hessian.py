@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from ..networks.network import Network
+from ..networks.network import Network, extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
 
@@ -79,14 +79,9 @@ def hessian_vector_product(
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
 
 
-def _extended(x: Array) -> Array:
-    """The rows (x_k, 1)."""
-    return jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
-
-
 def _two_layer(problem: Problem, network: TwoLayer) -> Array:
     n, d, c, phi = network.width, network.in_dim, network.c, network.activation
-    x1 = _extended(problem.x)
+    x1 = extended(problem.x)
     z = network.w @ problem.x.T + network.b[:, None]
     h, slope = phi(z), phi.derivative(z)
     e, curvature = _output_derivatives(problem, network, h)
@@ -111,7 +106,7 @@ def _two_layer(problem: Problem, network: TwoLayer) -> Array:
 def _output_derivatives(problem: Problem, network: TwoLayer, h: Array):
     """The q_k ℓ'_k and q_k ℓ''_k, from the features."""
     f = network.c @ h
-    f = f if network.p is None else f + _extended(problem.x) @ network.p
+    f = f if network.p is None else f + extended(problem.x) @ network.p
     q = problem.sample_weights
     slope = jax.vmap(problem.loss.gradient)(f, problem.y)
     return q * slope, q * jax.vmap(problem.loss.curvature)(f, problem.y)
@@ -135,7 +130,7 @@ def _two_layer_product(
     Σ_k [ċ_i φ'_ik e_k + c_i (φ''_ik ż_ik e_k + φ'_ik ė_k)] x̃_k, and that of Σ_k φ_ik
     e_k is Σ_k φ'_ik ż_ik e_k + φ_ik ė_k.
     """
-    x1, c, dc, phi = _extended(problem.x), network.c, vector.c, network.activation
+    x1, c, dc, phi = extended(problem.x), network.c, vector.c, network.activation
     z = network.w @ problem.x.T + network.b[:, None]
     dz = vector.w @ problem.x.T + vector.b[:, None]
     h, slope = phi(z), phi.derivative(z)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
 from .modes import (
@@ -170,7 +171,7 @@ class State(NamedTuple):
 
 def data_of(problem: Problem, network: TwoLayer) -> Data:
     """The vector field's data."""
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    x1 = extended(problem.x)
     norm = jnp.sqrt(jnp.sum(x1**2, axis=1))
     activation: Any = network.activation
     return Data(x1, norm, getattr(activation, "slope", 0.0), 1.0)

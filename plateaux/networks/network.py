@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
@@ -92,6 +93,11 @@ def preactivations(network: Network, x: Any) -> tuple[Float[Array, "_ K"], ...]:
          [-1.  7.]]
     """
     return jax.vmap(network.hidden, out_axes=1)(_check_inputs(network, x))
+
+
+def extended(x: Float[Array, "K d"]) -> Float[Array, "K D"]:
+    """The rows x̃_k = (x_k, 1), D = d+1."""
+    return jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
 
 
 def _check_inputs(network: Network, x: Any) -> Float[Array, "K d"]:

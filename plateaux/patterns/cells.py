@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..networks.activations import ReLU
+from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.losses import SquaredError
 from ..problems.problem import Problem, check_match
@@ -50,7 +51,7 @@ def design_matrix(
         [[0. 0. 1. 1.]
          [2. 1. 2. 1.]]
     """
-    x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    x1 = extended(x)
     blocks = jnp.where(active.T[:, :, None], x1[:, None, :], 0)
     if sliding is not None:
         blocks = jnp.einsum("knd,nde->kne", blocks, held_projectors(sliding, x1))
@@ -177,7 +178,7 @@ def tangent_kernel(problem: Problem, network: TwoLayer) -> Float[Array, "K K"]:
     """
     check_cells(problem, network)
     x = problem.x
-    x1 = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    x1 = extended(x)
     z = network.w @ x.T + network.b[:, None]
     h = jnp.where(z > 0, z, 0)
     outer = jnp.where(z > 0, network.c[:, None], 0)

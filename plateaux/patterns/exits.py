@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
-from ..networks.network import outputs, preactivations
+from ..networks.network import extended, outputs, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
 from ..problems.problem import Problem
 from ._factors import Factors, distance, factorise, least_metric
@@ -117,7 +117,7 @@ def bounds_of(
 ) -> ExitBounds:
     """The bounds of a cell, or of a sliding mode, whose pairs that slide are held."""
     num, dim, count = network.width, problem.in_dim + 1, problem.num_data
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    x1 = extended(problem.x)
     rate = factors.smallest**2 * least_metric(network, jnp.any(active, 1), least)
     eta = factors.minimiser[: num * dim].reshape(num, dim)
     side = jnp.sign(network.c)[:, None] * (eta @ x1.T)
@@ -211,7 +211,7 @@ def confinement_of(
     away: Float[Array, ""],
 ) -> Confinement:
     """The condition for a cell that is known."""
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    x1 = extended(problem.x)
     alive = jnp.any(active, axis=1)
     rate = factors.smallest**2 * least_metric(network, alive, least)
     root = jnp.sqrt(problem.sample_weights)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
-from ..networks.network import outputs, preactivations
+from ..networks.network import extended, outputs, preactivations
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
 from .cells import check_cells
@@ -100,7 +100,7 @@ def stationary_point(
     tolerance = _checks.positive("tolerance", tolerance)
     q = problem.sample_weights
     root = jnp.sqrt(q)
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    x1 = extended(problem.x)
     (z,) = preactivations(network, problem.x)
     active = z > 0
     f = outputs(network, problem.x)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
 from ..dynamics.trajectory import EventKind, Events
+from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..patterns._factors import distance, factorise, least_metric
 from ..patterns.cells import design_matrix, held_projectors
@@ -69,7 +70,7 @@ def look_at(
 
 def _motion(problem: Problem, on, slides, network: TwoLayer):
     """Residual r = Φη − y of a mode, and −L̇ = ‖θ̇‖² of the flow in it."""
-    x1 = jnp.concatenate([problem.x, jnp.ones_like(problem.x[:, :1])], axis=1)
+    x1 = extended(problem.x)
     v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
     projectors = held_projectors(slides, x1)
     v = jnp.einsum("nd,nde->ne", v, projectors)
