@@ -34,10 +34,19 @@ class Data(eqx.Module):
     centre: Float[Array, " d"]
     size: Float[Array, " d"]
 
+    def preactivations(self, v: Float[Array, "n D"]) -> Float[Array, "n K"]:
+        """v_i·x̃_k; 0 where only rounding tells it from 0.
+
+        Kinks come to rest on data, where neither a pattern nor a feature may depend on
+        rounding.
+        """
+        z = v @ self.x1.T
+        rounding = 64 * float(jnp.finfo(z.dtype).eps) * jnp.sqrt(jnp.sum(v**2, axis=1))
+        return jnp.where(jnp.abs(z) > rounding[:, None], z, 0)
+
     def columns(self, v: Float[Array, "n D"]) -> Float[Array, "K n"]:
         """The features φ(v_i·x̃_k), one column a neuron."""
-        z = self.x1 @ v.T
-        return jnp.where(z > 0, z, 0)
+        return jnp.clip(self.preactivations(v), 0).T
 
     def affine_columns(self) -> Float[Array, "K D"]:
         """The columns of the affine part."""

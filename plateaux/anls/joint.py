@@ -85,14 +85,8 @@ class _Ray(NamedTuple):
 
     @property
     def z(self) -> Float[Array, "n K"]:
-        """v_i·x̃_k; 0, that is inactive, where only rounding tells it from 0.
-
-        A line search may end where a kink meets a datum; the next pattern must not
-        depend on rounding then.
-        """
-        z = self.v @ self.data.x1.T
-        rounding = 64 * float(jnp.finfo(z.dtype).eps)
-        return jnp.where(jnp.abs(z) > rounding, z, 0)
+        """v_i·x̃_k."""
+        return self.data.preactivations(self.v)
 
     @property
     def design(self) -> Float[Array, "K p"]:
