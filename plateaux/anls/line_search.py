@@ -6,8 +6,13 @@ quadratic in t, with a breakpoint wherever a pre-activation changes sign.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from .._sums import sums_from_left
+
+_FEW = 32  # neurons
 
 
 class Best(NamedTuple):
@@ -66,39 +71,53 @@ def line_search(
     s = signs[:, None]
     r0 = residual + jnp.sum(jnp.where(on, s * z, 0), axis=0)
     g0 = slope + jnp.sum(jnp.where(on, s * dz, 0), axis=0)
-    # --- residual and slope of every datum after each of its breakpoints, in order ---
+    # --- residual and slope of every datum before and after each of its breakpoints ---
     turn = jnp.where(crosses, jnp.where(on, -s, s), 0)
-    # one row a datum
-    t, turn = t.T, turn.T
-    order = _order(t, limit)
+    change_r, change_g = turn * z, turn * dz
+    t, change_r, change_g, before_r, before_g = _running(t, change_r, change_g, limit)
+    r_before, g_before = r0[None, :] + before_r, g0[None, :] + before_g
+    r, g = r_before + change_r, g_before + change_g
+    start = jnp.stack([0.5 * q @ r0**2, q @ (r0 * g0), 0.5 * q @ g0**2])
+    q = q[None, :]
+    changes = jnp.stack(
+        [
+            0.5 * q * (r**2 - r_before**2),
+            q * (r * g - r_before * g_before),
+            0.5 * q * (g**2 - g_before**2),
+        ]
+    )
+    # a barrier, or XLA computes them anew at every place they are looked up
+    t, changes = jax.lax.optimization_barrier((t, changes))
+    return _best_piece(t.reshape(-1), changes.reshape(3, -1), start, limit)
+
+
+def _running(t, change_r, change_g, limit):
+    """The five (n, K) arrays t, changes, and sums of the changes that come earlier.
+
+    For few neurons every pair of breakpoints of a datum is compared, which vectorises;
+    for many they are sorted.
+    """
+    if t.shape[0] <= _FEW:
+        place = jnp.arange(t.shape[0])
+        first = (place[:, None] > place[None, :])[:, :, None]
+        later, earlier = t[:, None, :], t[None, :, :]
+        counts = (earlier < later) | ((earlier == later) & first)
+        before = lambda change: jnp.sum(jnp.where(counts, change[None], 0), axis=1)
+        return t, change_r, change_g, before(change_r), before(change_g)
+    order = _order(t.T, limit).T
     t, change_r, change_g = (
-        jnp.take_along_axis(array, order, axis=1)
-        for array in (t, turn * z.T, turn * dz.T)
+        jnp.take_along_axis(array, order, axis=0) for array in (t, change_r, change_g)
     )
-    r = r0[:, None] + jnp.cumsum(change_r, axis=1)
-    g = g0[:, None] + jnp.cumsum(change_g, axis=1)
-    r_before, g_before = r - change_r, g - change_g
-    changes = (
-        0.5 * q[:, None] * (r**2 - r_before**2),
-        q[:, None] * (r * g - r_before * g_before),
-        0.5 * q[:, None] * (g**2 - g_before**2),
-    )
-    return _best_piece(
-        t.reshape(-1),
-        [jnp.reshape(change, -1) for change in changes],
-        (0.5 * q @ r0**2, q @ (r0 * g0), 0.5 * q @ g0**2),
-        limit,
-    )
+    before = lambda change: jnp.cumsum(change, axis=0) - change
+    return t, change_r, change_g, before(change_r), before(change_g)
 
 
 def _best_piece(t, changes, start, limit) -> Best:
     """The least of all pieces a + bt + ct², whose coefficients change at each t."""
     order = _order(t, limit)
-    t, *changes = (array[order] for array in (t, *changes))
-    a, b, c = (
-        jnp.concatenate([first[None], first + jnp.cumsum(change)])
-        for first, change in zip(start, changes, strict=True)
-    )
+    t = t[order]
+    sums = start[:, None] + sums_from_left(changes[:, order])
+    a, b, c = jnp.concatenate([start[:, None], sums], axis=1)
     ends = jnp.where(jnp.isfinite(t), t, limit)
     left = jnp.concatenate([jnp.zeros_like(limit)[None], ends])
     right = jnp.concatenate([ends, limit[None]])

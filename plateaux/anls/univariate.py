@@ -12,9 +12,10 @@ so that nothing cancels far from the origin. Prefixes are suffixes of −x.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+
+from .._sums import sums_from_right
 
 
 class Hinge(NamedTuple):
@@ -76,9 +77,9 @@ def sort_data(x: Float[Array, " K"], q: Float[Array, " K"]) -> Sorted:
     first = jnp.where(reach > 0, reach, 1)
     gap = jnp.concatenate([first, jnp.diff(x, axis=1)], axis=1)
     step = _next(gap)
-    s0 = _from_right(q)
-    s1 = _from_right(step * _next(s0))
-    s2 = _from_right(step * (2 * _next(s1) + step * _next(s0)))
+    s0 = sums_from_right(q)
+    s1 = sums_from_right(step * _next(s0))
+    s2 = sums_from_right(step * (2 * _next(s1) + step * _next(s0)))
     determinant = s0 * s2 - s1**2
     rounding = x.shape[1] * float(jnp.finfo(x.dtype).eps)
     solvable = determinant > rounding * s0 * s2
@@ -121,8 +122,8 @@ def best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
 
 def best_hinge_in_order(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
     """As `best_hinge`, for ρ in the order of the inputs."""
-    t = _from_right(data.q * jnp.stack([rho, rho[::-1]]))
-    m = _from_right(_next(data.gap) * _next(t))
+    t = sums_from_right(data.q * jnp.stack([rho, rho[::-1]]))
+    m = sums_from_right(_next(data.gap) * _next(t))
     # --- in every gap the least-squares line α u + β, u = x − x_k, if its root fits ---
     slope = (data.s0 * m - data.s1 * t) * data.over_determinant
     value = (data.s2 * t - data.s1 * m) * data.over_determinant
@@ -153,22 +154,6 @@ def _at_the_box(data: Sorted, t: Array, m: Array) -> tuple[Array, Array, Array]:
     square = data.s2[:, 0] + reach * (2 * data.s1[:, 0] + reach * data.s0[:, 0])
     slope = moment / jnp.where(square > 0, square, 1)
     return data.x[:, 0] - reach, slope, slope * moment
-
-
-def _from_right(values: Array) -> Array:
-    """Sums of the last axis from each place to the end, in blocks.
-
-    A running sum of K steps is slow on XLA; √K blocks of √K are two short ones.
-    """
-    length = values.shape[-1]
-    width = max(int(length**0.5), 1)
-    blocks = -(-length // width)
-    padded = jnp.pad(values, ((0, 0), (0, blocks * width - length)))
-    tiled = padded.reshape(2, blocks, width)
-    inner = jax.lax.cumsum(tiled, axis=2, reverse=True)
-    totals = inner[:, :, 0]
-    later = jax.lax.cumsum(totals, axis=1, reverse=True) - totals
-    return (inner + later[:, :, None]).reshape(2, -1)[:, :length]
 
 
 def _next(values: Array) -> Array:

@@ -15,6 +15,7 @@ from .hessian import (
     hessian as hessian,
     hessian_vector_product as hessian_vector_product,
 )
+from .lane_gradient import evaluate_unwatched as evaluate_unwatched
 from .optimizer import (
     GradientDescent as GradientDescent,
     gradient_descent as gradient_descent,
@@ -28,6 +29,10 @@ from .save import (
     at as at,
     every as every,
     log_spaced as log_spaced,
+)
+from .sorted_gradient import (
+    evaluate_sorted as evaluate_sorted,
+    in_order as in_order,
 )
 from .steps import (
     FlowStep as FlowStep,

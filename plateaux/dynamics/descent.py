@@ -17,9 +17,11 @@ from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, check_match, loss
 from . import watch as watching
 from .gradient import evaluate
+from .lane_gradient import evaluate_unwatched
 from .optimizer import plain_step_size
 from .recording import Record, recorded
 from .save import At, LogSpaced, Save
+from .sorted_gradient import evaluate_sorted, in_order, sorting_pays, why_not_sorted
 from .trajectory import Accuracy, Outcome, Stats, Trajectory
 
 # optax mixes dtypes (float ** int32): callers who forbid that are not to be punished.
@@ -37,6 +39,7 @@ def descend(
     watch: bool | None = None,
     chatter_window: Any = 100,
     max_events: Any = 512,
+    gradient: str | None = None,
 ) -> Trajectory:
     r"""Train by gradient descent θ⁺ = θ − h∇L(θ), or by any optax optimizer.
 
@@ -65,6 +68,10 @@ def descend(
         chatter_window: Flips of a pair within so many steps belong together; at
             least 32.
         max_events: Rows of the table of events.
+        gradient: How gradients are computed: "dense" looks at every pair (neuron,
+            datum); "sorted" takes O(n + K), up to a logarithm, for two-layer networks
+            with one input and a piecewise-linear activation whose pattern is not
+            watched. None takes the faster one. They agree up to rounding.
 
     Returns:
         The trajectory. Reverse-mode derivatives pass through the whole run and
@@ -97,7 +104,8 @@ def descend(
     optimizer, step_size = _understood(optimizer)
     steps = save.steps(num_steps, _known(step_size, save))
     watch = network.activation.kinked if watch is None else bool(watch)
-    plan = _Plan(num_steps, watch, chatter_window, max_events)
+    along = _is_sorted(gradient, problem, network, watch)
+    plan = _Plan(num_steps, watch, chatter_window, max_events, along)
     return _descend(
         problem,
         network,
@@ -117,6 +125,7 @@ class _Plan(NamedTuple):
     watch: bool
     chatter_window: int
     max_events: int
+    along_sorted_data: bool
 
 
 class _State(eqx.Module):
@@ -154,6 +163,20 @@ def _understood(optimizer: Any) -> tuple[Any, Any]:
     return None, _checks.positive("step_size", step_size)
 
 
+def _is_sorted(gradient: Any, problem: Any, network: Any, watch: bool) -> bool:
+    """Whether gradients are computed along sorted data."""
+    if gradient is not None:
+        _checks.known("gradient", gradient, ("dense", "sorted"))
+    obstacle = why_not_sorted(problem, network)
+    if watch:
+        obstacle = "patterns that are not watched, but `watch` is on"
+    if gradient == "sorted" and obstacle:
+        raise ValueError(f"The gradient 'sorted' must have {obstacle}; use 'dense'.")
+    if gradient is None:
+        return not obstacle and sorting_pays(network.width, problem.num_data)
+    return gradient == "sorted"
+
+
 def _known(step_size: Any, save: Save) -> float | None:
     """The step size as a number, for schedules that hold times."""
     if step_size is None or not isinstance(save, At):
@@ -177,12 +200,13 @@ def _slots(steps: np.ndarray, num_steps: int) -> np.ndarray:
 @eqx.filter_jit
 def _descend(problem, network, optimizer, step_size, steps, slots, plan, record):
     state = _initial_state(network, optimizer, len(steps), keep=bool(record))
+    data = in_order(problem) if plan.along_sorted_data else problem
     z = preactivations(network, problem.x) if plan.watch else ()
     watch = watching.start(watching.sides(z), plan.max_events) if plan.watch else None
 
     def one_step(carry, slot_and_step):
         state, words = carry
-        state, z = _advance(problem, optimizer, step_size, plan, state, *slot_and_step)
+        state, z = _advance(data, optimizer, step_size, plan, state, *slot_and_step)
         return (state, watching.push(words, z) if plan.watch else words), ()
 
     def one_word(carry, slots_and_steps):
@@ -219,7 +243,9 @@ def _initial_state(network, optimizer, num_saved: int, keep: bool) -> _State:
 
 def _advance(problem, optimizer, step_size, plan, state: _State, slot, step):
     """Save the present network, then take one step, if the run still goes on."""
-    value, gradient, z = evaluate(problem, state.network)
+    look = evaluate if plan.watch else evaluate_unwatched
+    look = evaluate_sorted if plan.along_sorted_data else look
+    value, gradient, z = look(problem, state.network)
     params, static = eqx.partition(state.network, eqx.is_inexact_array)
     gradient = eqx.filter(gradient, eqx.is_inexact_array)
     if step_size is not None:

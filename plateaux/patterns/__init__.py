@@ -1,5 +1,9 @@
 """Patterns: activation patterns, and the cells of parameters that share one."""
 
+from ..networks.univariate import (
+    active_cuts as active_cuts,
+    active_ranges as active_ranges,
+)
 from .bounds import (
     Certificate as Certificate,
     LossBounds as LossBounds,
@@ -45,7 +49,6 @@ from .stationary import (
 )
 from .univariate import (
     SortedData as SortedData,
-    active_ranges as active_ranges,
     neuron_gradients as neuron_gradients,
     sort_data as sort_data,
     univariate_fit as univariate_fit,

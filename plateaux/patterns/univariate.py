@@ -9,11 +9,11 @@ small least-squares problem that does not depend on K.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..networks.two_layer import TwoLayer
+from ..networks.univariate import active_ranges
 from ..problems.problem import Problem
 from .cells import check_cells
 from .least_squares import LeastSquares, least_squares
@@ -56,49 +56,6 @@ def sort_data(problem: Problem) -> SortedData:
     order = jnp.argsort(problem.x[:, 0]).astype(jnp.int32)
     q = problem.sample_weights[order]
     return SortedData(order, problem.x[order, 0], problem.y[order], q)
-
-
-def active_ranges(
-    network: TwoLayer, x: Float[Array, " K"]
-) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
-    """First and one past the last sorted datum at which each neuron is on.
-
-    Found by bisection on the sign of w_i x + b_i itself, which is monotone in x after
-    rounding too: the ranges are those of `pattern` to the last datum.
-
-    Args:
-        network: A two-layer network with one input.
-        x: Sorted inputs.
-
-    Returns:
-        Two arrays; a dead neuron has an empty range.
-
-    Example:
-        >>> net = TwoLayer(w=[[1.0], [-1.0]], b=[-1.5, 0.5], c=[1.0, 1.0])
-        >>> print(*active_ranges(net, jnp.array([0.0, 1.0, 2.0])))
-        [2 0] [3 1]
-    """
-    num = x.shape[0]
-    w, b = network.w[:, 0], network.b
-    falling = w < 0
-    zero = jnp.zeros(w.shape, jnp.int32)
-
-    def halve(_, ends):
-        # The first place where the sign is that of the right end.
-        low, high = ends
-        middle = (low + high) // 2
-        on = w * x[jnp.minimum(middle, num - 1)] + b > 0
-        later = on == falling
-        searching = low < high
-        return (
-            jnp.where(searching & later, middle + 1, low),
-            jnp.where(searching & ~later, middle, high),
-        )
-
-    cut, _ = jax.lax.fori_loop(
-        0, num.bit_length(), halve, (zero, jnp.full(w.shape, num, jnp.int32))
-    )
-    return jnp.where(falling, 0, cut), jnp.where(falling, cut, num)
 
 
 def neuron_gradients(

@@ -27,7 +27,7 @@ def rays(num, n, size, seed=0):
     return z, dz, signs, residual, slope, rng.uniform(0.1, 1, (num, size))
 
 
-@pytest.mark.parametrize(("n", "size"), [(1, 17), (5, 13)])
+@pytest.mark.parametrize(("n", "size"), [(1, 17), (5, 13), (40, 7)])
 def test_equals_a_dense_scan(n, size):
     cases = rays(60, n, size)
     best = jax.jit(jax.vmap(line_search))(*cases)

@@ -1,0 +1,92 @@
+"""Gradients of many networks at once against those of one after another."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import plateaux as px
+from plateaux.dynamics import evaluate, evaluate_unwatched
+from plateaux.dynamics.lane_gradient import _BLOCK, _FEW_LANES, _many
+
+from ..closeness import assert_close
+
+
+def networks(key, num, in_dim=1, **options):
+    draw = lambda k: px.networks.he(k, width=5, in_dim=in_dim, bias="normal", **options)
+    return jax.vmap(draw)(jax.random.split(key, num))
+
+
+def problem(in_dim=1, loss="squared"):
+    rng = np.random.default_rng(in_dim)
+    x, y = rng.normal(size=(9, in_dim)), rng.normal(size=9)
+    y = y if loss == "squared" else np.sign(y)
+    return px.Problem(x, y, weights=rng.uniform(size=9), loss=loss)
+
+
+def one_by_one(data, many):
+    look = lambda net: evaluate(data, net)
+    found = eqx.filter_vmap(look)(many)
+    return found.loss, found.gradient
+
+
+def together(data, many):
+    look = lambda net: evaluate_unwatched(data, net)
+    found = eqx.filter_jit(eqx.filter_vmap(look))(many)
+    assert found.preactivations == ()
+    return found.loss, found.gradient
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("in_dim", [1, 3, 5])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
+def test_equals_one_after_another(activation, in_dim, affine, key):
+    many = networks(key, 20, in_dim, affine=affine, activation=activation)
+    data = problem(in_dim)
+    assert_close(together(data, many), one_by_one(data, many))
+
+
+@pytest.mark.parametrize("num", [1, _FEW_LANES - 1, _BLOCK, 2 * _BLOCK + 3])
+def test_all_numbers_of_lanes(num, key):
+    data, many = problem(loss="logistic"), networks(key, num)
+    assert_close(together(data, many), one_by_one(data, many))
+
+
+def test_the_fast_path_is_taken_where_it_can_be(key, monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        "plateaux.dynamics.lane_gradient._many",
+        lambda *arguments: taken.append(True) or _many(*arguments),
+    )
+    data, many = problem(), networks(key, 20)
+    assert_close(together(data, many), one_by_one(data, many))
+    assert taken
+    taken.clear()
+    # targets that differ from lane to lane, or half a network that does not
+    look = lambda y, net: (
+        evaluate_unwatched(eqx.tree_at(lambda p: p.y, data, y), net).loss
+    )
+    targets = jnp.stack([data.y + i for i in range(20)])
+    first = jax.tree.map(lambda leaf: leaf[0], many)
+    values = jax.vmap(look, in_axes=(0, None))(targets, first)
+    assert_close(values[3], look(targets[3], first))
+    look = lambda c: evaluate_unwatched(data, eqx.tree_at(lambda n: n.c, first, c)).loss
+    assert_close(jax.vmap(look)(many.c)[4], look(many.c[4]))
+    assert not taken
+
+
+def test_batches_of_batches_and_derivatives(key):
+    data, many = problem(), networks(key, 40)
+    folded = jax.tree.map(lambda leaf: leaf.reshape(2, 20, *leaf.shape[1:]), many)
+    look = lambda net: evaluate_unwatched(data, net).loss
+    values = jax.vmap(jax.vmap(look))(folded)
+    assert_close(values.ravel(), one_by_one(data, many)[0])
+    # derivatives of the gradient's size, in both modes, through the batch
+    size = lambda net: jnp.sum(evaluate_unwatched(data, net).gradient.w ** 2)
+    plain = lambda net: jnp.sum(evaluate(data, net).gradient.w ** 2)
+    total = lambda function: lambda nets: jnp.sum(jax.vmap(function)(nets))
+    assert_close(jax.grad(total(size))(many), jax.grad(total(plain))(many))
+    along = lambda function: jax.jvp(total(function), (many,), (many,))[1]
+    assert_close(along(size), along(plain))
+    assert_close(jax.vmap(jax.grad(size))(many), jax.vmap(jax.grad(plain))(many))
