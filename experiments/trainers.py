@@ -75,15 +75,29 @@ def methods(in_dim: int) -> tuple[str, ...]:
     return (*ours, *DESCENT)
 
 
-def train(name: str, problem: px.Problem, starts: Any, budget: Budget) -> Run:
-    """A batch of runs of one method, compiled first and then timed."""
+def train(
+    name: str,
+    problem: px.Problem,
+    starts: Any,
+    budget: Budget,
+    chunk: int | None = None,
+) -> Run:
+    """A batch of runs of one method, compiled first and then timed.
+
+    Lanes are trained `chunk` at a time, all together if None; it must divide them.
+    """
     lanes = len(jax.tree.leaves(starts)[0])
     keys = jax.random.split(jax.random.key(0), lanes)
     run = jax.vmap(lambda network, key: _one(name, problem, network, key, budget))
-    program = eqx.filter_jit(run).lower(starts, keys).compile()
+    part = lambda i: jax.tree.map(lambda a: a[i : i + (chunk or lanes)], (starts, keys))
+    program = eqx.filter_jit(run).lower(*part(0)).compile()
     begun = time.perf_counter()
-    runs = jax.block_until_ready(program(starts, keys))
+    parts = [
+        jax.block_until_ready(program(*part(i)))
+        for i in range(0, lanes, chunk or lanes)
+    ]
     seconds = time.perf_counter() - begun
+    runs = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
     return Run(
         np.asarray(runs.steps[0]), np.asarray(runs.losses), runs.network, seconds
     )

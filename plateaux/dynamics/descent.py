@@ -113,6 +113,7 @@ def descend(
         None if step_size is None else jnp.asarray(step_size, problem.x.dtype),
         jnp.asarray(steps, jnp.int32),
         jnp.asarray(_slots(steps, num_steps)),
+        in_order(problem) if along else None,
         plan,
         tuple((record or {}).items()),
     )
@@ -198,9 +199,11 @@ def _slots(steps: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _descend(problem, network, optimizer, step_size, steps, slots, plan, record):
+def _descend(
+    problem, network, optimizer, step_size, steps, slots, ordered, plan, record
+):
     state = _initial_state(network, optimizer, len(steps), keep=bool(record))
-    data = in_order(problem) if plan.along_sorted_data else problem
+    data = problem if ordered is None else ordered
     z = preactivations(network, problem.x) if plan.watch else ()
     watch = watching.start(watching.sides(z), plan.max_events) if plan.watch else None
 

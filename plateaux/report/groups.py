@@ -28,6 +28,7 @@ class Group(NamedTuple):
             count, overflow, perhaps raw_count (B,). `LATER` holds plateaus by slope
             that begin after time 0.
         rows: The lazy dataset of the point, for start and end of single lanes.
+        bound: A loss that no network of the point can be below, or None if unknown.
     """
 
     label: str
@@ -40,15 +41,19 @@ class Group(NamedTuple):
     dead: np.ndarray | None
     tables: Mapping[str, Mapping[str, np.ndarray]]
     rows: Any
+    bound: float | None = None
 
 
-def group(dataset: Any, point: int, units: int | None) -> Group:
+def group(
+    dataset: Any, point: int, units: int | None, bounds: Mapping[str, float]
+) -> Group:
     """The stored lanes of one grid point; lanes that are not done are left out.
 
     Args:
         dataset: A sweep's `xarray.Dataset`.
         point: The grid point.
         units: Hidden neurons of its networks, or None if unknown.
+        bounds: Proven lower bounds of the loss, by label.
 
     Returns:
         The group.
@@ -58,8 +63,9 @@ def group(dataset: Any, point: int, units: int | None) -> Group:
     times = here["times"].values
     saved = np.isfinite(times)  # shorter runs of the grid are padded with NaN
     dead = None if units is None else here["dead_neurons"].values[done] >= units
+    label = _word(here, "label", f"point {point}")
     return Group(
-        label=_word(here, "label", f"point {point}"),
+        label=label,
         time_unit=_word(here, "time_unit", "time"),
         planned=done.size,
         lanes=np.flatnonzero(done),
@@ -69,6 +75,7 @@ def group(dataset: Any, point: int, units: int | None) -> Group:
         dead=dead,
         tables=_tables(here, done),
         rows=here,
+        bound=bounds.get(label),
     )
 
 

@@ -38,6 +38,12 @@ HOW_COUNTED = (
         "Dead network",
         "At the end, no datum activates any hidden neuron.",
     ),
+    (
+        "Proven bound",
+        "No network of the grid point can have a smaller loss: that of the best fit by "
+        "n + 1 separate lines, n the width (Bellman & Roth 1969). Known for two-layer "
+        "ReLU networks with one input and the squared loss.",
+    ),
     ("Intervals", "Brackets hold 95 % intervals, each for itself."),
 )
 
@@ -78,6 +84,8 @@ def headline(groups: Sequence[Group], summaries: Sequence[Summaries]) -> Markup:
             "dead networks",
             "last loss: median",
             "last loss: quartiles",
+            "proven bound",
+            "median over bound",
         ),
         map(_lane_row, groups, summaries),
         class_="numbers",
@@ -187,8 +195,9 @@ def _plain(value: Any) -> str:
 
 def _lane_row(group: Group, of: Summaries) -> Sequence[Any]:
     stored = f"{len(group.lanes)} of {group.planned}"
+    bound = "–" if group.bound is None else number(group.bound)
     if not of:
-        return group.label, stored, "–", "–", "–", "–"
+        return group.label, stored, "–", "–", "–", "–", bound, "–"
     numbers = next(iter(of.values()))
     outcomes = ", ".join(f"{n} {word}" for word, n in numbers.outcomes.items())
     quartiles = numbers.final_loss.estimate
@@ -199,6 +208,8 @@ def _lane_row(group: Group, of: Summaries) -> Sequence[Any]:
         interval(numbers.dead, percent=True),
         interval(numbers.final_loss, 1),
         f"{number(quartiles[0])} to {number(quartiles[2])}",
+        bound,
+        number(quartiles[1] / group.bound) if group.bound else "–",
     )
 
 

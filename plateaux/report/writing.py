@@ -73,7 +73,10 @@ def render(
     Returns:
         HTML.
     """
-    groups = [group(dataset, i, hidden_units(s)) for i, s in enumerate(settings)]
+    bounds = manifest.get("proven_bounds", {})
+    groups = [
+        group(dataset, i, hidden_units(s), bounds) for i, s in enumerate(settings)
+    ]
     summaries = [_summaries(of) for of in groups]
     version = (manifest.get("runs") or [{}])[-1].get("versions", {}).get("plateaux")
     return page(

@@ -14,13 +14,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..patterns import loss_bounds
 from ..problems import Problem
+from ..problems.losses import SquaredError
 from .errors import SweepError
 from .lanes import Ready
 from .spec import SweepSpec
 
 SCHEMA_VERSION = 1
 FILE = "manifest.json"
+_MOST_WORK = 1e9
 PACKAGES = ("plateaux", "jax", "jaxlib", "equinox", "optax", "numpy", "zarr", "xarray")
 
 
@@ -42,11 +45,37 @@ def new_manifest(spec: SweepSpec, ready: list[Ready]) -> dict[str, Any]:
         "precision": spec.precision,
         "chunk": spec.chunk,
         "data": {one.point.label: fingerprint(one.problem) for one in ready},
+        "proven_bounds": proven_bounds(ready),
         "git": git_state(),
         "started": now(),
         "finished": None,
         "runs": [environment()],
     }
+
+
+def proven_bounds(ready: list[Ready]) -> dict[str, float]:
+    """By label of a grid point a loss that no network of the point can be below.
+
+    DP_{n+1}, see `px.patterns.loss_bounds`, where it is known: for two-layer ReLU
+    networks of width n, one input and the squared loss, and while it takes seconds.
+    """
+    bounds, known = {}, {}
+    for one in ready:
+        network, problem = one.point.settings["network"], one.problem
+        if not (
+            network["kind"] == "two_layer"
+            and network["activation"] == "relu"
+            and isinstance(problem.loss, SquaredError)
+            and (problem.in_dim, problem.out_dim) == (1, None)
+            and network["width"] * problem.num_data**2 <= _MOST_WORK
+        ):
+            continue
+        key = (fingerprint(problem), network["width"])
+        if key not in known:
+            best = loss_bounds(problem, network["width"], affine=network["affine"])
+            known[key] = float(best.lower)
+        bounds[one.point.label] = known[key]
+    return bounds
 
 
 def environment() -> dict[str, Any]:

@@ -19,7 +19,7 @@ def kept(monkeypatch):
 
 
 def first_group(dataset=None):
-    return group(fabricate() if dataset is None else dataset, 0, units=5)
+    return group(fabricate() if dataset is None else dataset, 0, units=5, bounds={})
 
 
 def test_overview_draws_the_typical_lanes(kept):

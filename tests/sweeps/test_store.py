@@ -7,10 +7,12 @@ import pytest
 import xarray
 import zarr
 
+import plateaux as px
 from plateaux.sweeps import SweepError, open_sweep, status, sweep
-from plateaux.sweeps.lanes import OUTCOMES
+from plateaux.sweeps.lanes import OUTCOMES, prepare
 from plateaux.sweeps.layout import dimensions, num_bytes, variables
 from plateaux.sweeps.locks import locked
+from plateaux.sweeps.manifest import proven_bounds
 from plateaux.sweeps.store import chunk_file
 
 from .conftest import tiny
@@ -85,6 +87,27 @@ def test_manifest(stored, spec):
     assert {"plateaux", "jax", "jaxlib", "numpy", "python"} <= set(run["versions"])
     assert run["device"]
     assert "git" in manifest
+    # four lines go through eight data
+    labels = found.dataset["label"].values
+    assert manifest["proven_bounds"] == dict.fromkeys(labels, 0.0)
+
+
+def test_bounds_are_those_of_the_width_and_no_lane_is_below(tmp_path):
+    sweep(tiny(problem={"num_data": 12}, sweep={"lanes": 2}), tmp_path / "store")
+    found = open_sweep(tmp_path / "store")
+    best = px.patterns.loss_bounds(px.problems.sine(num_data=12), 3, affine=False)
+    assert best.lower > 1e-4
+    bounds = found.manifest["proven_bounds"]
+    assert list(bounds.values()) == pytest.approx([float(best.lower)] * 2)
+    assert np.all(found.dataset["loss"] > float(best.lower))
+
+
+def test_bounds_are_given_only_where_they_are_proven():
+    kinds = {"network": {"kind": ["two_layer"], "activation": ["relu", "tanh"]}}
+    ready = prepare(tiny(**kinds, initialiser={"name": "he"}))
+    (label,) = proven_bounds(ready)
+    assert "relu" in label
+    assert not proven_bounds(prepare(tiny(problem={"name": "disk", "num_data": None})))
 
 
 def test_every_chunk_is_one_file_a_variable(stored, spec):
