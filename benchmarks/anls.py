@@ -13,6 +13,7 @@ single compiled runs. `sweep`: one exact sweep of 100 neurons over 1e5 data.
 import argparse
 import math
 import os
+import statistics
 import time
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -44,20 +45,22 @@ def seconds(run, *arguments):
     return result, time.perf_counter() - begin
 
 
-def time_to(problem, train, keys, target: float) -> list[float]:
-    """Seconds to the target: the share of steps before it, of the time of the run.
+def time_to(problem, train, keys, target: float) -> tuple[list[float], list[float]]:
+    """Seconds to the target, and of the whole run.
 
-    `train` returns losses at evenly spaced steps up to the last that was taken.
+    The first are the share of steps before the target of the second. `train` returns
+    losses at evenly spaced steps up to the last that was taken.
     """
     run = jax.jit(train)
     jax.block_until_ready(run(start(keys[0]), keys[0]))
-    times = []
+    times, wholes = [], []
     for key in keys:
         (losses, steps), taken = seconds(run, start(key), key)
+        wholes.append(taken)
         below = np.flatnonzero(np.asarray(losses) <= target)
         last = max(int(steps), 1)
         times.append(taken * below[0] / last if len(below) else math.inf)
-    return times
+    return times, wholes
 
 
 def race(args) -> dict:
@@ -97,12 +100,64 @@ def race(args) -> dict:
     }
     out = {}
     for name, train in entries.items():
-        times = time_to(problem, train, keys, 1.5**2 * bound)
+        times, wholes = time_to(problem, train, keys, 1.5**2 * bound)
         reached = sum(map(math.isfinite, times))
-        out[name] = {"seconds": common.spread(times), "reached": reached}
+        arrival, whole = common.spread(times), common.spread(wholes)
+        # a run that does not arrive took at least all its time
+        least = [min(pair) for pair in zip(times, wholes, strict=True)]
+        joint = out["joint"]["seconds"] if out else arrival
+        ratio = statistics.median(least) / joint["median"]
+        out[name] = {
+            "seconds": arrival,
+            "whole_run": whole,
+            "reached": reached,
+            "at_least_times_joint": ratio,
+        }
         print(
-            f"{name:20} median {out[name]['seconds']['median']:8.3g} s, "
-            f"fastest {min(times):8.3g} s, {reached} of {len(times)} arrived",
+            f"{name:20} median {arrival['median']:8.3g} s, fastest {min(times):8.3g} s,"
+            f" {reached} of {len(times)} arrived, whole runs {whole['median']:.3g} s: "
+            f"at least {ratio:.3g} times joint",
+            flush=True,
+        )
+    return out | convex(bound, min(args.seeds, 3))
+
+
+CONVEX = (("gated_relu", 20), ("gated_relu", 2000), ("relu", 40))
+
+
+def convex(bound: float, seeds: int) -> dict:
+    """Errors over the bound and seconds of pyscnn; {} where it is not installed."""
+    try:
+        from scnn.optimize import optimize
+    except ImportError:
+        print("pyscnn: not installed")
+        return {}
+    x = np.linspace(-1, 1, 200)
+    data, y = np.stack([x, np.ones(200)], axis=1), np.sin(2.5 * np.pi * (x + 1))
+    out = {}
+    for kind, gates in CONVEX:
+        times, errors = [], []
+        for seed in range(seeds):
+            begin = time.perf_counter()
+            # with unit columns its predictions are not those of its objective
+            model, _ = optimize(
+                kind,
+                gates,
+                data,
+                y[:, None],
+                dtype="float64",
+                unitize_data=False,
+                seed=seed,
+            )
+            times.append(time.perf_counter() - begin)
+            rest = np.ravel(model(data)) - y
+            errors.append(float(np.sqrt(np.mean(rest**2) / (2 * bound))))
+        name = f"pyscnn {kind}, {gates} gates"
+        out[name] = {"seconds": common.spread(times), "over_bound": errors}
+        print(
+            f"{name:30} median {statistics.median(times):.3g} s, error "
+            f"{statistics.median(errors):.3g} times the bound of 20 neurons, "
+            f"{model.parameters[0].shape[0]} neurons",
             flush=True,
         )
     return out

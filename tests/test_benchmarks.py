@@ -95,3 +95,12 @@ def test_anls_times_a_sweep(benchmark, tmp_path):
     arguments = ["--only", "sweep", "--data", "300", "--repeats", "2"]
     benchmark("anls").main([*arguments, "--out", str(out)])
     assert json.loads(out.read_text())["sweep"]["median"] > 0
+
+
+def test_gradients_compares_equals(benchmark):
+    result = benchmark("gradients").steps(3, 4, repeats=1)
+    assert set(result["ratios"]) == {
+        "pairs / sorted",
+        "autodiff / sorted",
+        "automatic choice / sorted",
+    }

@@ -38,9 +38,16 @@ def together(data, many):
     return found.loss, found.gradient
 
 
-@pytest.mark.parametrize("affine", [False, True])
-@pytest.mark.parametrize("in_dim", [1, 3, 5])
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
+@pytest.mark.parametrize(
+    ("activation", "in_dim", "affine"),
+    [
+        ("relu", 1, False),
+        ("leaky_relu", 1, True),
+        ("relu", 3, True),
+        ("relu", 5, False),  # matrix products are faster there
+        ("tanh", 1, True),  # as they are with what costs more than a comparison
+    ],
+)
 def test_equals_one_after_another(activation, in_dim, affine, key):
     many = networks(key, 20, in_dim, affine=affine, activation=activation)
     data = problem(in_dim)

@@ -11,8 +11,6 @@ from plateaux.dynamics import evaluate, evaluate_sorted, in_order
 
 from ..closeness import assert_close
 
-PIECEWISE_LINEAR = ["relu", "leaky_relu", "identity"]
-
 
 def check(problem, network):
     """Loss and gradient, and the pattern's convention at kinks, as autodiff has it."""
@@ -23,9 +21,15 @@ def check(problem, network):
     assert found.preactivations == ()
 
 
-@pytest.mark.parametrize("loss", ["squared", "logistic"])
-@pytest.mark.parametrize("affine", [False, True])
-@pytest.mark.parametrize("activation", PIECEWISE_LINEAR)
+@pytest.mark.parametrize(
+    ("activation", "affine", "loss"),
+    [
+        ("relu", False, "squared"),
+        ("relu", True, "logistic"),
+        ("leaky_relu", True, "squared"),
+        ("identity", False, "squared"),
+    ],
+)
 def test_equals_autodiff(activation, affine, loss, key):
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(31, 1)), rng.normal(size=31)
