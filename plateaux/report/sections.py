@@ -84,8 +84,7 @@ def headline(groups: Sequence[Group], summaries: Sequence[Summaries]) -> Markup:
             "dead networks",
             "last loss: median",
             "last loss: quartiles",
-            "proven bound",
-            "median over bound",
+            "proven bound (median over it)",
         ),
         map(_lane_row, groups, summaries),
         class_="numbers",
@@ -197,7 +196,7 @@ def _lane_row(group: Group, of: Summaries) -> Sequence[Any]:
     stored = f"{len(group.lanes)} of {group.planned}"
     bound = "–" if group.bound is None else number(group.bound)
     if not of:
-        return group.label, stored, "–", "–", "–", "–", bound, "–"
+        return group.label, stored, "–", "–", "–", "–", bound
     numbers = next(iter(of.values()))
     outcomes = ", ".join(f"{n} {word}" for word, n in numbers.outcomes.items())
     quartiles = numbers.final_loss.estimate
@@ -208,8 +207,7 @@ def _lane_row(group: Group, of: Summaries) -> Sequence[Any]:
         interval(numbers.dead, percent=True),
         interval(numbers.final_loss, 1),
         f"{number(quartiles[0])} to {number(quartiles[2])}",
-        bound,
-        number(quartiles[1] / group.bound) if group.bound else "–",
+        f"{bound} ({number(quartiles[1] / group.bound)})" if group.bound else bound,
     )
 
 
