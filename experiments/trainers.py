@@ -90,7 +90,9 @@ def train(
     keys = jax.random.split(jax.random.key(0), lanes)
     run = jax.vmap(lambda network, key: _one(name, problem, network, key, budget))
     part = lambda i: jax.tree.map(lambda a: a[i : i + (chunk or lanes)], (starts, keys))
-    program = eqx.filter_jit(run).lower(*part(0)).compile()
+    # XLA's pool of threads can wait for ever for work that is done: see sharp bits
+    options = {"xla_cpu_multi_thread_eigen": False}
+    program = eqx.filter_jit(run, compiler_options=options).lower(*part(0)).compile()
     begun = time.perf_counter()
     parts = [
         jax.block_until_ready(program(*part(i)))

@@ -113,7 +113,7 @@ def descend(
         None if step_size is None else jnp.asarray(step_size, problem.x.dtype),
         jnp.asarray(steps, jnp.int32),
         jnp.asarray(_slots(steps, num_steps)),
-        in_order(problem) if along else None,
+        in_order(problem) if along and isinstance(problem, Problem) else None,
         plan,
         tuple((record or {}).items()),
     )

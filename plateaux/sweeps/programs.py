@@ -14,8 +14,11 @@ import numpy as np
 from .lanes import Ready, lane_numbers, summarise, train
 from .spec import SweepSpec
 
+# Every worker has a core to itself, and XLA's pool of threads can wait for ever for work
+# that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
+ONE_THREAD: Any = {"xla_cpu_multi_thread_eigen": False}
 # What runs for a moment only is not worth the compiler's efforts.
-QUICK: Any = {"xla_backend_optimization_level": 0}
+QUICK: Any = ONE_THREAD | {"xla_backend_optimization_level": 0}
 
 
 class Programs:
@@ -110,7 +113,7 @@ def _in_thread(job: Callable[[], Any]) -> None:
 def _compiled(function: Callable, arguments: Any, quick: bool) -> Callable:
     arrays, static = eqx.partition(arguments, _shaped)
     jitted = jax.jit(lambda arrays: function(*eqx.combine(arrays, static)))
-    program = jitted.lower(arrays).compile(compiler_options=QUICK if quick else None)
+    program = jitted.lower(arrays).compile(QUICK if quick else ONE_THREAD)
     return lambda *arguments: program(eqx.filter(arguments, eqx.is_array))
 
 
