@@ -14,8 +14,8 @@ import numpy as np
 from .lanes import Ready, lane_numbers, summarise, train
 from .spec import SweepSpec
 
-# Every worker has a core to itself, and XLA's pool of threads can wait for ever for work
-# that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
+# Every worker has a core to itself, and XLA's pool of threads can wait for ever for
+# work that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
 ONE_THREAD: Any = {"xla_cpu_multi_thread_eigen": False}
 # What runs for a moment only is not worth the compiler's efforts.
 QUICK: Any = ONE_THREAD | {"xla_backend_optimization_level": 0}
