@@ -5,8 +5,11 @@ fifth datum. The kink passes one datum after another; between two of them the pa
 constant and the loss comes near the floor of that pattern, half the residual sums of
 squares of the regression lines on the two sides. The flow stops for good with nine data
 to the left of the kink, though ten would be better: the lines of nine and eleven data
-meet inside their gap, so this is a local minimum. Printed: what `px.explain` says of
-every plateau, and the proven distance of the last loss from the best of its width.
+meet inside their gap, so this is a local minimum. From there the joint least-squares
+method goes on to ten data and the least loss there is; those that move one neuron while
+the affine part is held stay, as no single kink is better. Printed: what `px.explain`
+says of every plateau, the proven distance of the last loss from the best of its width,
+and the steps that `px.anls` takes from the flow's end.
 
     python experiments/staircase.py [--smoke] [--out FOLDER]
 """
@@ -24,6 +27,7 @@ import plateaux as px
 
 EXPECTED = Path(__file__).with_name("expected") / "staircase.json"
 KEEP = {"network": lambda problem, network: network}
+METHODS = ("joint", "neuron", "exact")
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,17 @@ def train(config: Config) -> tuple[px.Problem, px.Trajectory]:
     return problem, px.flow(problem, start, save=save, record=KEEP, **options)
 
 
-def numbers(problem: px.Problem, run: px.Trajectory, table) -> dict:
+def go_on(problem: px.Problem, network: px.TwoLayer) -> dict[str, px.Trajectory]:
+    """Least-squares training from where the flow has stopped, by method."""
+    return {m: px.anls(problem, network, num_steps=30, method=m) for m in METHODS}
+
+
+def left_of_kink(problem: px.Problem, network: px.TwoLayer) -> int:
+    """Data at which the neuron is off."""
+    return int(jnp.sum(~px.patterns.pattern(network, problem.x)))
+
+
+def numbers(problem: px.Problem, run: px.Trajectory, table, further) -> dict:
     """What the experiment claims."""
     count = int(table.plateaus.count)
     proof = px.patterns.certify(problem, run.network)
@@ -77,6 +91,10 @@ def numbers(problem: px.Problem, run: px.Trajectory, table) -> dict:
         "proven_ends": [float(t) for t in table.latest_exit[: count - 1]],
         "last_loss": float(run.losses[-1]),
         "best_loss": float(proof.lower),
+        "anls_losses": [float(further[m].losses[-1]) for m in METHODS],
+        "anls_left_of_kink": [
+            left_of_kink(problem, further[m].network) for m in METHODS
+        ],
     }
 
 
@@ -104,9 +122,15 @@ def main() -> None:
     config = SMOKE if args.smoke else Config()
     problem, run = train(config)
     table = px.explain(problem, run)
-    found = numbers(problem, run, table)
+    further = go_on(problem, run.network)
+    found = numbers(problem, run, table, further)
     print(table.describe())
     print(f"last loss {found['last_loss']:.8f}, best possible {found['best_loss']:.8f}")
+    for name, more in further.items():
+        best = float(more.losses[-1])
+        steps = int(jnp.argmax(more.losses <= best * (1 + 1e-9)))
+        left = left_of_kink(problem, more.network)
+        print(f"from there {name:7} in {steps} steps to {best:.8f}, {left} data left")
     args.out.mkdir(parents=True, exist_ok=True)
     draw(run, table, found["best_loss"], args.out / "staircase.png")
     result = {"config": asdict(config), "numbers": found}

@@ -32,6 +32,23 @@ def test_the_setting_starts_on_the_first_floor():
     np.testing.assert_allclose(bounds.first, EXPECTED["proven_ends"][0], rtol=1e-8)
 
 
+def test_the_joint_method_goes_on_to_the_best_of_all():
+    """From the local minimum of nine data, built by hand, to ten; others stay."""
+    problem, _ = study.setting(study.Config())
+    x = problem.x[:, 0]
+    left, right = (
+        np.polyfit(x[part], problem.y[part], 1) for part in (x < 0.47, x > 0.47)
+    )
+    slope, jump = right - left
+    network = px.TwoLayer([[1.0]], [jump / slope], [slope], left)
+    np.testing.assert_allclose(px.loss(problem, network), EXPECTED["last_loss"])
+    runs = study.go_on(problem, network)
+    losses = [run.losses[-1] for run in runs.values()]
+    np.testing.assert_allclose(losses, EXPECTED["anls_losses"], rtol=1e-9)
+    found = [study.left_of_kink(problem, run.network) for run in runs.values()]
+    assert found == EXPECTED["anls_left_of_kink"]
+
+
 def test_differences_are_named():
     assert study.disagreements(EXPECTED, EXPECTED) == []
     other = EXPECTED | {"last_loss": 0.0037, "floors": EXPECTED["floors"][:-1]}
