@@ -88,7 +88,7 @@ def evaluate_sorted(problem: Problem, network: TwoLayer) -> Evaluation:
     e = q * jax.vmap(problem.loss.gradient)(f, problem.y)
     forces = jnp.stack([e * x, e])
     total = jnp.sum(forces, axis=1)
-    g = low * total[:, None] + (high - low) * _sums_over_data(cuts, falling, forces)
+    g = low * total[:, None] + (high - low) * sums_over_data(cuts, falling, forces)
     gradient = eqx.tree_at(
         lambda net: (net.w, net.b, net.c, net.p),
         network,
@@ -118,7 +118,7 @@ def _sums_over_neurons(
     return sums[:, 0] + sums[:, 1, ::-1]
 
 
-def _sums_over_data(
+def sums_over_data(
     cuts: Int[Array, " n"], falling: Bool[Array, " n"], forces: Float[Array, "2 K"]
 ) -> Float[Array, "2 n"]:
     """Sums over the data at which each neuron is on, from the end where it is on."""

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ..dynamics.sorted_gradient import sums_over_data
 from ..networks.two_layer import TwoLayer
-from ..networks.univariate import active_ranges
+from ..networks.univariate import active_cuts, active_ranges
 from ..problems.problem import Problem
 from .cells import check_cells
 from .least_squares import LeastSquares, least_squares
@@ -74,12 +75,8 @@ def neuron_gradients(
     Returns:
         One row a neuron; ∂L/∂c_i = v_i·g_i and ∂L/∂v_i = c_i g_i.
     """
-    start, stop = active_ranges(network, x)
-    both = jnp.stack([forces * x, forces], axis=1)
-    nothing = jnp.zeros((1, 2), x.dtype)
-    left = jnp.concatenate([nothing, jnp.cumsum(both, axis=0)])
-    right = jnp.concatenate([jnp.cumsum(both[::-1], axis=0)[::-1], nothing])
-    return jnp.where((network.w[:, 0] < 0)[:, None], left[stop], right[start])
+    cuts, falling = active_cuts(network, x), network.w[:, 0] < 0
+    return sums_over_data(cuts, falling, jnp.stack([forces * x, forces])).T
 
 
 def univariate_fit(
