@@ -5,7 +5,10 @@ median and the best root mean square error of every method, the seconds a networ
 and, in one dimension, the error that no network of this width can go below. Drawn for
 every target: error against steps and against seconds.
 
-    python experiments/least_squares_training.py [--smoke] [--out FOLDER]
+    python experiments/least_squares_training.py [--smoke] [--target I] [--out FOLDER]
+
+A target that is done has its figure and its numbers in the folder at once, so that the
+eight can be run one by one.
 """
 
 import argparse
@@ -78,12 +81,18 @@ def bound(problem: px.Problem, width: int) -> float | None:
 
 
 def study(problem: px.Problem, width: int, config: Config) -> dict[str, Run]:
-    """All methods on one target."""
+    """All methods on one target, each printed when it is done."""
     begun = starts(problem, width, config.lanes)
-    return {
-        name: train(name, problem, begun, config.budget)
-        for name in methods(problem.in_dim)
-    }
+    runs = {}
+    for name in methods(problem.in_dim):
+        runs[name] = train(name, problem, begun, config.budget)
+        numbers = row(problem, runs[name])
+        print(
+            f"  {name:20s} median {numbers['median']:.3e}  best "
+            f"{numbers['best']:.3e}  seconds {numbers['seconds']:.3g}",
+            flush=True,
+        )
+    return runs
 
 
 def row(problem: px.Problem, run: Run) -> dict[str, float]:
@@ -127,25 +136,27 @@ def main() -> None:
     """Run every target, print its table, draw it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="one target, few steps")
+    parser.add_argument("--target", type=int, help="only this one, from 0")
     parser.add_argument("--out", type=Path, default=Path("runs/least_squares_training"))
     args = parser.parse_args()
     config = SMOKE if args.smoke else Config(tuple(targets()))
     args.out.mkdir(parents=True, exist_ok=True)
-    tables = {}
     for index, title in enumerate(config.targets):
+        if args.target not in (None, index):
+            continue
         problem, width = targets()[title]
         lowest = bound(problem, width)
+        best = "" if lowest is None else f", best possible {lowest:.3e}"
+        print(title + best, flush=True)
         runs = study(problem, width, config)
-        tables[title] = {name: row(problem, run) for name, run in runs.items()}
-        print(title + (f", best possible {lowest:.3e}" if lowest is not None else ""))
-        for name, numbers in tables[title].items():
-            print(
-                f"  {name:20s} median {numbers['median']:.3e}  best "
-                f"{numbers['best']:.3e}  seconds {numbers['seconds']:.3g}"
-            )
         draw(title, problem, runs, lowest, args.out / f"target_{index}.png")
-    result = {"config": asdict(config), "numbers": tables}
-    (args.out / "least_squares_training.json").write_text(json.dumps(result, indent=1))
+        result = {
+            "target": title,
+            "best possible": lowest,
+            "budget": asdict(config.budget),
+            "numbers": {name: row(problem, run) for name, run in runs.items()},
+        }
+        (args.out / f"target_{index}.json").write_text(json.dumps(result, indent=1))
     print(f"figures and numbers: {args.out}")
 
 

@@ -112,7 +112,7 @@ def flow(
     _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
     recorded = tuple((record or {}).items())
     if is_deep(network, method):
-        run = _deep
+        run = deep_trajectory
     elif is_kinked(problem, network):
         run = ft.partial(_kinked, reverse=derivatives == "reverse")
     else:
@@ -128,6 +128,26 @@ def flow(
         error,
         is_leaf=lambda leaf: leaf is None,
     )
+
+
+def check_flow(
+    problem: Problem,
+    network: Network,
+    *,
+    t1: Any,
+    rtol: Any = None,
+    atol: Any = None,
+    max_events: Any = 512,
+    max_steps: Any = 10_000,
+    method: Any = "auto",
+    lanes: Any = 64,
+) -> None:
+    """Refuse what `flow_many` would refuse, without running it."""
+    check_match(problem, network)
+    checked(problem, t1, rtol, atol, LogSpaced(2), max_events, max_steps, method)
+    _checks.count("lanes", lanes)
+    if not is_deep(network, method):
+        is_kinked(problem, network)
 
 
 def is_deep(network: Network, method: str) -> bool:
@@ -482,7 +502,8 @@ def smooth_trajectory(
     )
 
 
-def _deep(problem, network, arguments: Arguments, record) -> Trajectory:
+def deep_trajectory(problem, network, arguments: Arguments, record) -> Trajectory:
+    """The flow of an `MLP` with a kinked activation."""
     # Not the whole of `arguments`: the order of series follows the tolerance, and
     # another tolerance would compile anew.
     return _deep_trajectory(

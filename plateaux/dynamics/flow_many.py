@@ -20,7 +20,15 @@ from ..networks.network import Network
 from ..problems.problem import Problem, check_match
 from . import kinked_flow as kinked
 from .equal_data import merge_equal, name_data
-from .flow import Arguments, checked, is_kinked, smooth_trajectory, trajectory_of
+from .flow import (
+    Arguments,
+    checked,
+    deep_trajectory,
+    is_deep,
+    is_kinked,
+    smooth_trajectory,
+    trajectory_of,
+)
 from .kinked_stiff import stiff_attempt
 from .recording import Record
 from .save import LogSpaced
@@ -28,6 +36,12 @@ from .trajectory import Trajectory
 
 _ROUND = 8  # steps between two looks at which lanes have finished
 _ROUNDS = 50  # rounds between two returns to the host, for progress and interrupts
+# XLA's pool of threads gains nothing here, and can wait for ever for work that is
+# done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
+_compiled: Any = ft.partial(
+    eqx.filter_jit,
+    compiler_options={"xla_cpu_multi_thread_eigen": False},  # pyright: ignore
+)
 
 
 def flow_many(
@@ -87,7 +101,11 @@ def flow_many(
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     lanes = min(_checks.count("lanes", lanes), total)
     recorded = tuple((record or {}).items())
-    if is_kinked(problem, one):
+    if is_deep(one, arguments.method):
+        run = deep_trajectory
+    elif not is_kinked(problem, one):
+        run = smooth_trajectory
+    else:
         merged, kept = merge_equal(problem)
         states, _ = run_lanes(merged, networks, arguments, lanes, progress)
         runs = _trajectories(problem, networks, arguments, states, recorded)
@@ -97,7 +115,7 @@ def flow_many(
         index = jnp.minimum(jnp.arange(at, at + lanes), total - 1)
         part = jax.tree.map(lambda a, i=index: a[i], eqx.filter(networks, eqx.is_array))
         part = eqx.combine(part, networks)
-        parts.append(_smooth_batch(problem, part, arguments, recorded))
+        parts.append(_batch(run, problem, part, arguments, recorded))
         if progress is not None:
             progress(min(at + lanes, total), total)
     join = lambda *rows: jnp.concatenate(rows)[:total]
@@ -116,7 +134,7 @@ def _first_of(networks: Network) -> tuple[Any, int]:
     return eqx.combine(jax.tree.map(lambda a: a[0], arrays), networks), sizes.pop()
 
 
-@eqx.filter_jit
+@_compiled
 def _trajectories(problem, networks, arguments: Arguments, states, record):
     one = ft.partial(_trajectory, problem, arguments, record)
     return eqx.filter_vmap(one)(networks, states)
@@ -126,9 +144,9 @@ def _trajectory(problem, arguments, record, network, state) -> Trajectory:
     return trajectory_of(problem, network, arguments, state, record)
 
 
-@eqx.filter_jit
-def _smooth_batch(problem, networks, arguments: Arguments, record) -> Trajectory:
-    one = lambda network: smooth_trajectory(problem, network, arguments, record)
+@_compiled
+def _batch(run, problem, networks, arguments: Arguments, record) -> Trajectory:
+    one = lambda network: run(problem, network, arguments, record)
     return eqx.filter_vmap(one)(networks)
 
 
@@ -185,7 +203,7 @@ def run_lanes(
     return queue.store, used / max(int(queue.attempts) * lanes, 1)
 
 
-@eqx.filter_jit
+@_compiled
 def _start(problem, networks, arguments: Arguments, lanes: int) -> _Queue:
     begin = lambda network: kinked.start_state(problem, network, arguments.plan)
     store = eqx.filter_vmap(begin)(networks)
@@ -235,7 +253,7 @@ def _within(lane, stays, total: int) -> Bool[Array, " L"]:
     return jnp.zeros(total, bool).at[place].set(True, mode="drop")
 
 
-@eqx.filter_jit(donate="all-except-first")
+@ft.partial(_compiled, donate="all-except-first")
 def _work(fixed, queue: _Queue, stiff: bool) -> tuple[_Queue, Int[Array, ""]]:
     """Some rounds of steps of one method, and how many lanes are left."""
     problem, one, arguments = fixed

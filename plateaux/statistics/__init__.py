@@ -2,6 +2,11 @@
 
 from ._samples import Interval as Interval
 from .bootstrap import bootstrap_interval as bootstrap_interval
+from .log_histogram import (
+    histogram_quantiles as histogram_quantiles,
+    log_bins as log_bins,
+    log_histogram as log_histogram,
+)
 from .proportions import wilson as wilson
 from .quantiles import quantile_band as quantile_band, quantiles as quantiles
 from .summary import (

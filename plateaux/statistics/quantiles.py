@@ -32,8 +32,8 @@ def quantiles(values: Any, probabilities: Any) -> np.ndarray:
         [ 2. inf]
     """
     values = _values(values)
-    ranks = _ranks(_probabilities(probabilities), len(values))
-    return np.sort(values, axis=0)[ranks - 1]
+    places = ranks(probabilities_between(probabilities), len(values))
+    return np.sort(values, axis=0)[places - 1]
 
 
 def quantile_band(
@@ -75,13 +75,13 @@ def quantile_band(
     """
     values = _values(values)
     tail = (1 - _samples.confidence_level(confidence)) / 2
-    ranks = _ranks(_probabilities(probabilities), len(values))
+    places = ranks(probabilities_between(probabilities), len(values))
     low, high = (
-        np.array([_bootstrap_rank(len(values), k, level) for k in ranks.tolist()])
+        np.array([_bootstrap_rank(len(values), k, level) for k in places.tolist()])
         for level in (tail, 1 - tail)
     )
     ordered = np.sort(values, axis=0)
-    return Interval(ordered[ranks - 1], ordered[low - 1], ordered[high - 1])
+    return Interval(ordered[places - 1], ordered[low - 1], ordered[high - 1])
 
 
 def _values(values: Any) -> np.ndarray:
@@ -90,7 +90,8 @@ def _values(values: Any) -> np.ndarray:
     return _samples.floats("values", array, names)
 
 
-def _probabilities(probabilities: Any) -> np.ndarray:
+def probabilities_between(probabilities: Any) -> np.ndarray:
+    """Probabilities strictly between 0 and 1, else a refusal."""
     p = _samples.floats("probabilities", probabilities, ("q",))
     if np.any((p <= 0) | (p >= 1)):
         raise ValueError(
@@ -100,10 +101,11 @@ def _probabilities(probabilities: Any) -> np.ndarray:
     return p
 
 
-def _ranks(probabilities: np.ndarray, num_values: int) -> np.ndarray:
+def ranks(probabilities: np.ndarray, num_values: Any) -> np.ndarray:
+    """Places ⌈pB⌉, from 1, of quantiles among B values in order."""
     # 0.07·100 is 7.000000000000001: rounding must not move a rank up.
-    ranks = np.ceil(probabilities * num_values - 1e-9).astype(int)
-    return np.clip(ranks, 1, num_values)
+    places = np.ceil(probabilities * num_values - 1e-9).astype(int)
+    return np.clip(places, 1, num_values)
 
 
 def _bootstrap_rank(num_values: int, rank: int, probability: float) -> int:

@@ -3,14 +3,17 @@
 import dataclasses
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from .lanes import Ready, prepare, train
+import jax
+
+from .lanes import Ready, Start, prepare
 from .layout import num_bytes
-from .programs import PROGRAMS, draw_chunk, train_lanes
+from .programs import draw_chunk, signature, train_lanes
 from .run import default_workers
 from .spec import SweepSpec
 
-PROBE_STEPS = 320
+PROBE_STEPS, PROBE_LANES = 320, 256
 
 
 @dataclass(frozen=True)
@@ -43,31 +46,26 @@ def estimate(spec: SweepSpec) -> Estimate:
         spec: The specification.
 
     Returns:
-        The estimate. Time is that of one chunk of the first point of each program
-        over few steps, scaled to all steps and chunks, divided by the cores, and the
-        time of compiling; plateaus with much chatter take longer.
+        The estimate. Time is that of one chunk of the first point of each program,
+        over few steps (of a flow: to its end for few lanes) and scaled to the whole,
+        times the chunks, divided by the cores, and the time of compiling.
+        Plateaus with much chatter take longer, runs that converge early less.
 
     Raises:
         SweepError: As `sweep`.
         ValueError: As `sweep`.
     """
     ready = prepare(spec)
-    probed: dict[int, float] = {}
+    probed: dict[Any, float] = {}
     seconds, compiling = 0.0, 0.0
     for one in ready:
-        short = _short(one)
-        begun = time.perf_counter()
-        networks = draw_chunk(spec, short, 0)
-        arguments = (short.problem, networks, short.step_size, short.plan)
-        program = PROGRAMS.get(train, *arguments)
-        compiling += time.perf_counter() - begun
-        if id(program) not in probed:
-            train_lanes(short, networks)
-            begun = time.perf_counter()
-            train_lanes(short, networks)
-            probed[id(program)] = time.perf_counter() - begun
-        scale = one.plan.num_steps / short.plan.num_steps
-        seconds += probed[id(program)] * scale * spec.num_chunks
+        short, starts, share = _probe(one, draw_chunk(spec, one, 0))
+        program = signature((short.problem, starts, short.plan))
+        if program not in probed:
+            first = _seconds(short, starts)
+            probed[program] = _seconds(short, starts)
+            compiling += first - probed[program]
+        seconds += probed[program] / share * spec.num_chunks
     return Estimate(
         points=[one.point.label for one in ready],
         lanes=spec.sweep.lanes,
@@ -75,12 +73,24 @@ def estimate(spec: SweepSpec) -> Estimate:
         num_chunks=len(ready) * spec.num_chunks,
         num_bytes=num_bytes(spec),
         seconds=seconds / default_workers() + compiling,
-        how=f"a timed probe of {PROBE_STEPS} steps of one chunk of every program",
+        how=f"a timed probe of {PROBE_STEPS} steps, or {PROBE_LANES} flows, of "
+        "every program",
     )
 
 
-def _short(ready: Ready) -> Ready:
-    steps = min(ready.plan.num_steps, PROBE_STEPS)
-    return dataclasses.replace(
-        ready, plan=dataclasses.replace(ready.plan, num_steps=steps)
-    )
+def _seconds(ready: Ready, starts: Start) -> float:
+    begun = time.perf_counter()
+    jax.block_until_ready(train_lanes(ready, starts))
+    return time.perf_counter() - begun
+
+
+def _probe(ready: Ready, starts: Start) -> tuple[Ready, Start, float]:
+    """Fewer steps, or of a flow fewer lanes, and which share of a chunk that is."""
+    plan, lanes = ready.plan, len(starts.key)
+    if plan.method == "flow":
+        few = min(lanes, PROBE_LANES)
+        return ready, jax.tree.map(lambda leaf: leaf[:few], starts), few / lanes
+    steps = min(plan.num_steps, PROBE_STEPS)
+    short = dataclasses.replace(plan, num_steps=steps)
+    share = steps / plan.num_steps
+    return dataclasses.replace(ready, plan=short), starts, share

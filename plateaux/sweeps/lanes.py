@@ -1,26 +1,32 @@
 """Lanes: what one chunk of networks is drawn from, trained by, and boiled down to."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 from .. import _checks
-from ..dynamics import Outcome, Trajectory, descend, log_spaced
+from ..anls import anls
+from ..dynamics import Outcome, Trajectory, descend, flow_many, log_spaced
+from ..dynamics.flow import check_flow
 from ..networks import INITIALISERS, SCHEMES, Network, mlp, scheme
 from ..patterns import dead_neurons, pattern
 from ..problems import PROBLEMS, Problem, check_match
 from ..stages import Plateaus, plateaus
+from ..statistics import log_histogram
 from .errors import SweepError
 from .grid import Point, grid
+from .methods import MethodTable
 from .optimizers import is_plain, make_optimizer
-from .spec import KINDS, MethodTable, SweepSpec
+from .spec import KINDS, SweepSpec
 
 CHOICES = (("network", "kind"), ("problem", "name"))
 OUTCOMES = (
@@ -37,22 +43,44 @@ TABLE_COLUMNS = ("start", "end", "dwell", "level", "drop", "censored")
 TABLE_NUMBERS = ("count", "raw_count", "overflow")
 
 
+EVENT_COLUMNS = ("time", "neuron", "datum", "kind")
+# Of a lane's key: what its method draws must not be what its network was drawn from.
+_METHOD = 0x414E4C53
+
+
+class Start(NamedTuple):
+    """Where lanes start.
+
+    Attributes:
+        network: Networks with a leading lane axis.
+        key: Keys of what the method draws.
+    """
+
+    network: Any
+    key: Array
+
+
 @dataclass(frozen=True)
 class Plan:
     """The static half of a training program: two points of one plan share it.
 
     Attributes:
-        optimizer: Its name.
-        options: Its options, and the step size unless it is plain gradient descent.
-        num_steps: Number of steps.
+        method: "descent", "flow" or "anls".
+        optimizer: Of descent: its name.
+        options: Of the method or the optimizer; the step size too, unless it is that
+            of plain gradient descent.
+        num_steps: Number of steps; 0 for the flow.
         chatter_window: See `px.descend`.
         num_times: Saved times.
         max_events: Rows of the table of events.
         by: Definitions of a plateau.
         plateaus: Arguments of `px.plateaus`, "definition.option" for one alone.
+        keep_events: Whether the table of events is stored.
+        accuracy: Of the histograms stored instead of curves; None for curves.
         keep_networks: Whether networks are saved along the way.
     """
 
+    method: str
     optimizer: str
     options: tuple[tuple[str, Any], ...]
     num_steps: int
@@ -61,6 +89,8 @@ class Plan:
     max_events: int
     by: tuple[str, ...]
     plateaus: tuple[tuple[str, Any], ...]
+    keep_events: bool = False
+    accuracy: float | None = None
     keep_networks: bool = False
 
 
@@ -71,16 +101,26 @@ class Ready:
     Attributes:
         point: The grid point.
         problem: Its problem.
-        draw: Lane numbers to networks with a leading lane axis.
-        step_size: Step size h.
+        draw: Lane numbers to their `Start`.
+        step_size: Step size h of plain gradient descent; otherwise unused.
         plan: The program's static half.
     """
 
     point: Point
     problem: Problem
-    draw: Callable[[Int[Array, " B"]], Any]
+    draw: Callable[[Int[Array, " B"]], Start]
     step_size: Array
     plan: Plan
+
+    @property
+    def time_unit(self) -> str:
+        """What one unit of its times is: flow time for gradient descent and flow."""
+        plain = self.plan.method == "descent" and "step_size" not in dict(
+            self.plan.options
+        )
+        return (
+            self.problem.time_unit if plain or self.plan.method == "flow" else "steps"
+        )
 
 
 def prepare(spec: SweepSpec, points: Sequence[Point] | None = None) -> list[Ready]:
@@ -108,9 +148,7 @@ def prepare(spec: SweepSpec, points: Sequence[Point] | None = None) -> list[Read
             if key not in problems:
                 problems[key] = make_problem(settings, spec.precision)
             one = _ready(spec, point, problems[key])
-            # Only options have values that were not looked at with their table.
-            options = len(one.plan.options) > 1 or len(one.plan.plateaus) > 1
-            _try_out(one, spec.chunk, training=options and one.plan not in tried)
+            _try_out(one, spec.chunk, training=one.plan not in tried)
         tried.add(one.plan)
         ready.append(one)
     return ready
@@ -175,7 +213,7 @@ def make_network(
 
 def _ready(spec: SweepSpec, point: Point, problem: Problem) -> Ready:
     settings, dtype = point.settings, spec.precision
-    step_size = jnp.asarray(settings["method"]["step_size"], dtype)
+    step_size = jnp.asarray(settings["method"].get("step_size", 1.0), dtype)
     draw = _drawer(settings, problem.in_dim, problem.out_dim, dtype)
     return Ready(point, problem, draw, step_size, make_plan(settings))
 
@@ -190,9 +228,12 @@ def _drawer(settings, in_dim: int, out_dim: int | None, dtype: str) -> Callable:
     name = json.dumps([used, seed, in_dim, out_dim, dtype])
     if name not in _DRAWERS:
         key = jax.random.key(seed)
-        one = lambda lane: make_network(
-            jax.random.fold_in(key, lane), used, in_dim, out_dim, dtype
-        )
+
+        def one(lane):
+            mine = jax.random.fold_in(key, lane)
+            network = make_network(mine, used, in_dim, out_dim, dtype)
+            return Start(network, jax.random.fold_in(mine, _METHOD))
+
         # One lane after another: what it draws is free of its company, to the bit.
         _DRAWERS[name] = lambda lanes: jax.lax.map(one, lanes)
     return _DRAWERS[name]
@@ -202,18 +243,23 @@ def make_plan(settings: Mapping[str, Mapping[str, Any]]) -> Plan:
     """The static half of the program of a point's settings."""
     method, recording = settings["method"], settings["recording"]
     finder = dict(settings["plateaus"])
-    options = {k: v for k, v in method.items() if k not in MethodTable.keys()}
-    if not is_plain(method["optimizer"], options):
+    names = set(MethodTable.keys()) - {"t1"}
+    options = {k: v for k, v in method.items() if k not in names}
+    optimizer = method.get("optimizer", "")
+    if optimizer and not is_plain(optimizer, options):
         options = {"step_size": method["step_size"]} | options
     return Plan(
-        optimizer=method["optimizer"],
+        method=method["name"],
+        optimizer=optimizer,
         options=tuple(options.items()),
-        num_steps=method["num_steps"],
-        chatter_window=method["chatter_window"],
+        num_steps=method.get("num_steps", 0),
+        chatter_window=method.get("chatter_window", 0),
         num_times=recording["num_times"],
         max_events=recording["max_events"],
         by=finder.pop("by"),
         plateaus=tuple(finder.items()),
+        keep_events=recording["keep_events"],
+        accuracy=recording["accuracy"] if recording["curves"] == "histogram" else None,
     )
 
 
@@ -227,53 +273,128 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
         )
 
     def draw_and_train(lanes):
-        networks = ready.draw(lanes)
-        check_match(ready.problem, jax.tree.map(lambda leaf: leaf[0], networks))
-        if training:
-            runs = train(ready.problem, networks, ready.step_size, ready.plan)
-            summarise(ready.problem, runs, ready.plan)
+        starts = ready.draw(lanes)
+        one = jax.tree.map(lambda leaf: leaf[0], starts.network)
+        check_match(ready.problem, one)
+        if ready.plan.method == "flow":
+            check_flow(ready.problem, one, **_flow_arguments(ready.plan))
+        elif training and _has_options(ready.plan):
+            runs = train(ready.problem, starts, ready.step_size, ready.plan)
+            summarise(ready.problem, runs, jnp.asarray(chunk), ready.plan)
 
     lanes = jax.ShapeDtypeStruct((chunk,), jnp.int32)
     eqx.filter_eval_shape(draw_and_train, lanes)
 
 
-def train(problem: Problem, networks: Any, step_size: Array, plan: Plan) -> Trajectory:
-    """Train a chunk: the function that takes the time.
+def _has_options(plan: Plan) -> bool:
+    """Whether there are values that were not looked at with their table."""
+    return plan.method == "anls" or len(plan.options) > 1 or len(plan.plateaus) > 1
+
+
+def train(problem: Problem, starts: Start, step_size: Array, plan: Plan) -> Trajectory:
+    """Train a chunk by descent or least squares: the function that takes the time.
 
     Args:
         problem: Data and loss.
-        networks: Networks with a leading lane axis.
+        starts: Where its lanes start.
         step_size: Step size of plain gradient descent.
         plan: Everything static.
 
     Returns:
         Trajectories with a leading lane axis.
     """
+    one_lane = _least_squares if plan.method == "anls" else _descent
+    run = lambda start: one_lane(problem, start, step_size, plan)
+    return eqx.filter_vmap(run)(starts)
+
+
+def _descent(problem: Problem, start: Start, step_size: Array, plan: Plan):
     options = dict(plan.options)
     optimizer = make_optimizer(
         plan.optimizer, options.pop("step_size", step_size), options
     )
-    one_lane = lambda network: descend(
+    return descend(
         problem,
-        network,
+        start.network,
         optimizer,
         num_steps=plan.num_steps,
-        save=log_spaced(plan.num_times),
-        record={"network": _itself} if plan.keep_networks else None,
         watch=True if "pattern" in plan.by else None,
         chatter_window=plan.chatter_window,
         max_events=plan.max_events,
+        **_recording(plan),
     )
-    return eqx.filter_vmap(one_lane)(networks)
+
+
+def _least_squares(problem: Problem, start: Start, step_size: Array, plan: Plan):
+    return anls(
+        problem,
+        start.network,
+        num_steps=plan.num_steps,
+        key=start.key,
+        **_recording(plan),
+        **dict(plan.options),
+    )
+
+
+def train_by_flow(problem: Problem, starts: Start, plan: Plan) -> Trajectory:
+    """Gradient flow of a chunk, whose lanes queue for places in a smaller batch.
+
+    Args:
+        problem: Data and loss.
+        starts: Where its lanes start.
+        plan: Everything static.
+
+    Returns:
+        Trajectories with a leading lane axis.
+    """
+    return flow_many(
+        problem, starts.network, **_recording(plan), **_flow_arguments(plan)
+    )
+
+
+def brief(plan: Plan) -> Plan:
+    """The plan of a flow that ends at once, by the same programs."""
+    short = {"t1": 1e-9} | {k: v for k, v in plan.options if k != "t1"}
+    return dataclasses.replace(plan, options=tuple(short.items()))
+
+
+def _flow_arguments(plan: Plan) -> dict[str, Any]:
+    return {"max_events": plan.max_events} | dict(plan.options)
+
+
+def _recording(plan: Plan) -> dict[str, Any]:
+    return {
+        "save": log_spaced(plan.num_times),
+        "record": {"network": _itself} if plan.keep_networks else None,
+    }
 
 
 def _itself(problem: Problem, network: Network) -> Network:
     return network
 
 
-def summarise(problem: Problem, runs: Trajectory, plan: Plan) -> dict[str, Array]:
-    """Boil trajectories with a leading lane axis down to what is stored."""
-    return eqx.filter_vmap(lambda run: summary(problem, run, plan))(runs)
+def summarise(
+    problem: Problem, runs: Trajectory, left: Array, plan: Plan
+) -> dict[str, Array]:
+    """Boil trajectories with a leading lane axis down to what is stored.
+
+    Args:
+        problem: Data and loss.
+        runs: The trajectories of a chunk.
+        left: Lanes that count; those that follow fill the chunk up.
+        plan: Everything static.
+
+    Returns:
+        Arrays by the names of the store, with a leading axis of lanes; `loss_counts`,
+        of all of them, with one of length 1.
+    """
+    stored = eqx.filter_vmap(lambda run: summary(problem, run, plan))(runs)
+    if plan.accuracy is None:
+        return stored | {"loss": runs.losses}
+    counts = jnp.arange(len(runs.losses)) < left
+    histogram = lambda losses: log_histogram(losses, plan.accuracy, where=counts)
+    by_time = jax.lax.map(histogram, runs.losses.T)
+    return stored | {"loss_counts": by_time[None]}
 
 
 def summary(problem: Problem, run: Trajectory, plan: Plan) -> dict[str, Array]:
@@ -284,7 +405,7 @@ def summary(problem: Problem, run: Trajectory, plan: Plan) -> dict[str, Array]:
     dead = dead_neurons(pattern(run.network, problem.x))
     columns = {
         "times": run.times,
-        "loss": run.losses,
+        "final_loss": run.losses[-1],
         "outcome": outcome_code(run.outcome),
         "num_steps": stats.num_steps,
         "pair_flips": flips,
@@ -292,8 +413,14 @@ def summary(problem: Problem, run: Trajectory, plan: Plan) -> dict[str, Array]:
         "dead_neurons": jnp.sum(dead, dtype=jnp.int32),
     }
     for by in plan.by:
+        if by == "pattern" and run.events is None:
+            continue  # of smooth activations and of least squares: not watched
         table = plateaus(run, **finder_options(plan, by))
         columns |= table_columns(by, table)
+    if plan.keep_events and run.events is not None:
+        columns |= {f"event_{k}": getattr(run.events, k) for k in EVENT_COLUMNS}
+        columns |= {"event_count": run.events.count}
+        columns |= {"event_overflow": run.events.overflow}
     return columns
 
 
@@ -318,6 +445,11 @@ def outcome_code(outcome: Any) -> Int[Array, ""]:
         for code, name in enumerate(OUTCOMES)
     ]
     return sum(codes, jnp.zeros((), jnp.int32))
+
+
+def at_end(codes: np.ndarray) -> np.ndarray:
+    """Which lanes reached the end that was asked for, or converged before it."""
+    return np.isin(codes, [OUTCOMES.index("completed"), OUTCOMES.index("converged")])
 
 
 def lane_numbers(spec: SweepSpec, chunk: int) -> Sequence[int]:

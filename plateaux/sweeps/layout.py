@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .grid import grid
+from ..dynamics import EventKind
+from ..statistics import log_bins
+from .grid import Settings, grid
 from .lanes import OUTCOMES
 from .spec import SweepSpec
 
 LANE = ("point", "lane")
 ROW = ("point", "lane", "plateau")
+UNITLESS = {"units": "1"}
 
 
 @dataclass(frozen=True)
@@ -34,34 +37,38 @@ class Variable:
 
 def dimensions(spec: SweepSpec) -> dict[str, int]:
     """Sizes of the store's dimensions; shorter runs of a grid are padded with NaN."""
-    sizes = [
-        (
-            point.settings["recording"]["num_times"],
-            point.settings["method"]["num_steps"],
-        )
-        for point in grid(spec)
-    ]
-    saved = [min(num_times, num_steps + 1) for num_times, num_steps in sizes]
-    return {
-        "point": len(sizes),
+    settings = [point.settings for point in grid(spec)]
+    sizes = {
+        "point": len(settings),
         "lane": spec.sweep.lanes,
-        "time": max(saved),
+        "time": max(map(_num_saved, settings)),
         "plateau": spec.plateaus.max_plateaus,
+        "event": max(one["recording"]["max_events"] for one in settings),
+        "part": spec.num_chunks,
+        "bin": len(log_bins(spec.recording.accuracy)) + 1,
     }
+    used = {dim for variable in variables(spec).values() for dim in variable.dims}
+    return {dim: size for dim, size in sizes.items() if dim in used}
+
+
+def _num_saved(settings: Settings) -> int:
+    """Saved times of a point: at most one a step, where the method has steps."""
+    wanted, steps = settings["recording"]["num_times"], settings["method"]
+    return min(wanted, steps["num_steps"] + 1) if "num_steps" in steps else wanted
 
 
 def chunk_shape(spec: SweepSpec, variable: Variable) -> tuple[int, ...]:
     """Shape of one chunk file: one batch of lanes of one point."""
-    sizes = dimensions(spec) | {"point": 1, "lane": spec.chunk}
+    sizes = dimensions(spec) | {"point": 1, "lane": spec.chunk, "part": 1}
     return tuple(sizes[dim] for dim in variable.dims)
 
 
 def variables(spec: SweepSpec) -> dict[str, Variable]:
     """The arrays that chunks of lanes are written to, by name."""
     floats, nan = spec.precision, float("nan")
-    of_lanes = {
-        "loss": Variable(
-            (*LANE, "time"), floats, nan, {"long_name": "loss", "units": "1"}
+    of_lanes = _curves(spec) | {
+        "final_loss": Variable(
+            LANE, floats, nan, {"long_name": "loss at the last saved time"} | UNITLESS
         ),
         "times": Variable(
             ("point", "time"),
@@ -82,8 +89,53 @@ def variables(spec: SweepSpec) -> dict[str, Variable]:
         of_lanes[name] = Variable(LANE, "int32", -1, attrs)
     for by in spec.plateaus.by:
         of_lanes |= {f"{by}_{key}": v for key, v in _table(by, floats).items()}
+    if spec.recording.keep_events:
+        of_lanes |= _events(floats)
     done = Variable(LANE, "bool", False, {"long_name": "whether the lane is stored"})
     return of_lanes | {"done": done}
+
+
+def _curves(spec: SweepSpec) -> dict[str, Variable]:
+    """The loss along the run: of every lane, or counts of lanes by bin of the loss."""
+    words = "loss"
+    if spec.recording.curves == "each":
+        attrs = {"long_name": words} | UNITLESS
+        return {"loss": Variable((*LANE, "time"), spec.precision, float("nan"), attrs)}
+    attrs = {
+        "long_name": "lanes of a chunk by bin of the loss",
+        "comment": f"bins of plateaux.statistics.log_bins({spec.recording.accuracy})",
+    } | UNITLESS
+    return {
+        "loss_counts": Variable(("point", "part", "time", "bin"), "int32", 0, attrs)
+    }
+
+
+def _events(floats: str) -> dict[str, Variable]:
+    """The table of activation events of every lane."""
+    nan, row = float("nan"), (*LANE, "event")
+    kinds = [kind for kind in EventKind if kind >= 0]
+    flags = {
+        "flag_values": [int(kind) for kind in kinds],
+        "flag_meanings": " ".join(kind.name for kind in kinds),
+    }
+    words = {
+        "event_time": (
+            row,
+            floats,
+            nan,
+            "time of the event",
+            {"comment": "see time_unit"},
+        ),
+        "event_neuron": (row, "int32", -1, "neuron whose side changed", {}),
+        "event_datum": (row, "int32", -1, "datum on which it changed", {}),
+        "event_kind": (row, "int8", -1, "what the pair did", flags),
+        "event_count": (LANE, "int32", -1, "number of events", {}),
+        "event_overflow": (LANE, "bool", False, "whether the table was too small", {}),
+    }
+    return {
+        name: Variable(dims, dtype, fill, {"long_name": said} | UNITLESS | more)
+        for name, (dims, dtype, fill, said, more) in words.items()
+    }
 
 
 def coordinates(spec: SweepSpec, time_units: list[str]) -> dict[str, np.ndarray]:

@@ -11,7 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .lanes import Ready, lane_numbers, summarise, train
+from .lanes import (
+    Ready,
+    Start,
+    brief,
+    lane_numbers,
+    summarise,
+    train,
+    train_by_flow,
+)
 from .spec import SweepSpec
 
 # Every worker has a core to itself, and XLA's pool of threads can wait for ever for
@@ -43,7 +51,7 @@ class Programs:
         Returns:
             The program, a function of the same arguments.
         """
-        key = (function, *_signature(arguments))
+        key = (function, *signature(arguments))
         with self._lock:
             mine = key not in self.compiled
             future = self.compiled.setdefault(key, Future())
@@ -66,38 +74,45 @@ class Programs:
 PROGRAMS = Programs()
 
 
-def draw_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> Any:
-    """The networks of a chunk, those of a padded tail included."""
+def draw_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> Start:
+    """Where the lanes of a chunk start, those of a padded tail included."""
     lanes = jnp.asarray(lane_numbers(spec, chunk), jnp.int32)
     return PROGRAMS.run(ready.draw, lanes, quick=True)
 
 
-def train_lanes(ready: Ready, networks: Any) -> Any:
-    """Train these networks on a point's problem; trajectories with a lane axis."""
-    return PROGRAMS.run(train, ready.problem, networks, ready.step_size, ready.plan)
+def train_lanes(ready: Ready, starts: Start) -> Any:
+    """Train these lanes on a point's problem; trajectories with a lane axis."""
+    if ready.plan.method == "flow":
+        run = PROGRAMS.get(train_by_flow, ready.problem, starts, brief(ready.plan))
+        return run(ready.problem, starts, ready.plan)
+    return PROGRAMS.run(train, ready.problem, starts, ready.step_size, ready.plan)
 
 
 def train_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> dict[str, np.ndarray]:
     """Draw, train, boil down: a chunk's arrays by name, without the padded tail."""
     runs = train_lanes(ready, draw_chunk(spec, ready, chunk))
-    results = PROGRAMS.run(summarise, ready.problem, runs, ready.plan, quick=True)
-    left = spec.sweep.lanes - chunk * spec.chunk
-    return {name: np.asarray(array)[:left] for name, array in results.items()}
+    left = min(spec.sweep.lanes - chunk * spec.chunk, spec.chunk)
+    arguments = (ready.problem, runs, jnp.asarray(left), ready.plan)
+    results = PROGRAMS.run(summarise, *arguments, quick=True)
+    cut = lambda name: slice(None if name == "loss_counts" else left)
+    return {name: np.asarray(array)[cut(name)] for name, array in results.items()}
 
 
 def warm_up(spec: SweepSpec, ready: Ready) -> None:
     """Begin to compile what a point needs, in threads, and do not wait for it."""
     lanes = jax.ShapeDtypeStruct((spec.chunk,), jnp.int32)
-    networks = eqx.filter_eval_shape(ready.draw, lanes)
-    arguments = (ready.problem, networks, ready.step_size, ready.plan)
+    starts = eqx.filter_eval_shape(ready.draw, lanes)
+    arguments = (ready.problem, starts, ready.step_size, ready.plan)
 
     def boil_down() -> None:
         runs = eqx.filter_eval_shape(train, *arguments)
-        PROGRAMS.get(summarise, ready.problem, runs, ready.plan, quick=True)
+        left = jax.ShapeDtypeStruct((), jnp.asarray(0).dtype)
+        PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan, quick=True)
 
-    _in_thread(lambda: PROGRAMS.get(train, *arguments))
     _in_thread(lambda: PROGRAMS.get(ready.draw, lanes, quick=True))
-    _in_thread(boil_down)
+    if ready.plan.method != "flow":  # which compiles as it goes
+        _in_thread(lambda: PROGRAMS.get(train, *arguments))
+        _in_thread(boil_down)
 
 
 def _in_thread(job: Callable[[], Any]) -> None:
@@ -111,13 +126,17 @@ def _in_thread(job: Callable[[], Any]) -> None:
 
 
 def _compiled(function: Callable, arguments: Any, quick: bool) -> Callable:
+    if function is train_by_flow:  # compiles as it goes: a brief run does it
+        function(*arguments)
+        return function
     arrays, static = eqx.partition(arguments, _shaped)
     jitted = jax.jit(lambda arrays: function(*eqx.combine(arrays, static)))
     program = jitted.lower(arrays).compile(QUICK if quick else ONE_THREAD)
     return lambda *arguments: program(eqx.filter(arguments, eqx.is_array))
 
 
-def _signature(arguments: Any) -> tuple[Any, ...]:
+def signature(arguments: Any) -> tuple[Any, ...]:
+    """What two calls must share to run the same program: shapes and static parts."""
     arrays, static = eqx.partition(arguments, _shaped)
     leaves, structure = jax.tree.flatten(arrays)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from .lanes import OUTCOMES
+from .lanes import at_end
 from .spec import SweepSpec
 from .store import lanes_of
 
@@ -19,7 +19,7 @@ class Tally:
         stored: Lanes stored by earlier runs.
         finished: Lanes of this run that reached the end.
         censored: Lanes of this run whose last plateau was still running at the end.
-        failed: Lanes of this run that diverged.
+        failed: Lanes of this run that did not.
     """
 
     def __init__(self, spec: SweepSpec, done: np.ndarray):
@@ -34,9 +34,9 @@ class Tally:
 
     def add(self, values: Mapping[str, np.ndarray]) -> None:
         """Count the lanes of one more chunk."""
-        completed = values["outcome"] == OUTCOMES.index("completed")
-        self.finished += int(np.sum(completed))
-        self.failed += int(np.sum(~completed))
+        ended = at_end(values["outcome"])
+        self.finished += int(np.sum(ended))
+        self.failed += int(np.sum(~ended))
         censored = np.any(values[f"{self._first}_censored"], axis=1)
         self.censored += int(np.sum(censored))
 

@@ -82,7 +82,7 @@ def sweep(
         # Compiling takes longest: it begins while the other points load their data.
         warm_up(spec, prepare(spec, grid(spec)[:1])[0])
     ready = prepare(spec)
-    units = [time_unit(one) for one in ready]
+    units = [one.time_unit for one in ready]
     if out is None:
         store = Store(spec, None, units)
         _fill(store, ready, progress, workers)
@@ -110,12 +110,6 @@ def as_spec(spec: Any) -> SweepSpec:
         "Argument `spec` must be a SweepSpec or the path of a TOML file, but is "
         f"{spec!r}."
     )
-
-
-def time_unit(ready: Ready) -> str:
-    """What one unit of a point's times is: flow time for plain gradient descent."""
-    plain = "step_size" not in dict(ready.plan.options)
-    return ready.problem.time_unit if plain else "steps"
 
 
 def default_workers() -> int:

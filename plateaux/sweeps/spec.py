@@ -14,10 +14,11 @@ from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, mlp
 from ..problems import PROBLEMS
 from ..stages import plateaus
 from . import tables, toml
-from .optimizers import OPTIMIZERS
+from .methods import MethodTable
 from .tables import at_least, leaf, one_of, positive, truth
 
 PRECISIONS = ("float32", "float64")
+CURVES = ("each", "histogram")
 DEFINITIONS = ("slope", "pattern")
 KINDS = {
     "two_layer": None,
@@ -63,6 +64,7 @@ class NetworkTable(tables.ChoiceTable):
     """
 
     header: ClassVar[str] = "network"
+    noun: ClassVar[str] = "network kind"
     chooser: ClassVar[str] = "kind"
     kind: Any = leaf(one_of(lambda: KINDS), "two_layer")
     width: Any = leaf(at_least(1), None)
@@ -73,7 +75,7 @@ class NetworkTable(tables.ChoiceTable):
     def __post_init__(self):
         super().__post_init__()
         for key in ("width", "widths", "affine"):
-            self._check_belongs(key)
+            self.check_belongs(key)
 
     def owns(self, name: str, key: str) -> bool:
         """Width and affine part belong to two-layer networks, widths to the others."""
@@ -81,21 +83,6 @@ class NetworkTable(tables.ChoiceTable):
         return {"width": two_layer, "affine": two_layer, "widths": not two_layer}.get(
             key, True
         )
-
-    def _check_belongs(self, key: str) -> None:
-        value, kinds = getattr(self, key), ", ".join(map(repr, self.chosen()))
-        owners = [kind for kind in self.chosen() if self.owns(kind, key)]
-        if value not in (None, False) and not owners:
-            raise ValueError(
-                f"Argument `network.{key}` must be left out for the network kind "
-                f"{kinds}, but is {tables.thaw(value)!r}."
-            )
-        subs = [self.options.get(kind, {}) for kind in owners]
-        if value is None and not all(key in sub for sub in subs):
-            raise ValueError(
-                f"Table [network] must have the key `{key}` for the network kind "
-                f"{kinds}, but has none."
-            )
 
     def functions(self, name: str) -> list[Callable]:
         """`mlp`, for all but two-layer networks."""
@@ -131,36 +118,6 @@ class InitialiserTable(tables.ChoiceTable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodTable(tables.ChoiceTable):
-    """How networks are trained; further keys are options of the optimizer.
-
-    Attributes:
-        name: "descent".
-        optimizer: An optimizer of optax by name; "sgd" without options is plain
-            gradient descent.
-        step_size: Step size h > 0, in units of flow time for gradient descent.
-        num_steps: Number of steps.
-        chatter_window: Flips of a pair within so many steps belong together.
-    """
-
-    header: ClassVar[str] = "method"
-    chooser: ClassVar[str] = "optimizer"
-    name: Any = leaf(one_of(lambda: ("descent",)), "descent")
-    optimizer: Any = leaf(one_of(lambda: OPTIMIZERS), "sgd")
-    step_size: Any = leaf(positive)
-    num_steps: Any = leaf(at_least(1))
-    chatter_window: Any = leaf(at_least(32), 100)
-
-    def functions(self, name: str) -> list[Callable]:
-        """The optimizer's function in optax."""
-        return [OPTIMIZERS[name]]
-
-    def reserved(self) -> set[str]:
-        """The step size has its own leaf, in the words of this library."""
-        return {"learning_rate"}
-
-
-@dataclass(frozen=True, kw_only=True)
 class RecordingTable(tables.Table):
     """What is kept of every lane.
 
@@ -168,11 +125,19 @@ class RecordingTable(tables.Table):
         num_times: Saved times, evenly spaced in log time, start and end included.
         max_events: Rows of every lane's table of activation events, from which
             plateaus by pattern are read.
+        keep_events: Whether these tables are stored.
+        curves: "each": the loss of every lane at every saved time is stored;
+            "histogram": for every chunk and saved time, how many lanes have a loss in
+            each bin of `px.statistics.log_bins`, from which quantiles are read.
+        accuracy: Relative accuracy of the quantiles of such histograms.
     """
 
     header: ClassVar[str] = "recording"
     num_times: Any = leaf(at_least(2), 200)
     max_events: Any = leaf(at_least(1), 512)
+    keep_events: Any = leaf(truth, False, swept=False)
+    curves: Any = leaf(one_of(lambda: CURVES), "each", swept=False)
+    accuracy: Any = leaf(tables.share, 0.01, swept=False)
 
 
 @dataclass(frozen=True, kw_only=True)

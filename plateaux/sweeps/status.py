@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .lanes import OUTCOMES
+from .lanes import at_end
 from .layout import dimensions
 from .reading import open_sweep
 from .store import ZARR, import_zarr, lanes_of, survey
@@ -28,7 +28,7 @@ class Status:
         chunks_damaged: Chunks with a damaged file; resuming computes them again.
         finished: Stored lanes that reached the end.
         censored: Stored lanes whose last plateau was still running at the end.
-        failed: Stored lanes that diverged.
+        failed: Stored lanes that did not.
         started: When the sweep was first started.
         ended: When its last chunk was stored, or None.
         runs: How often it was started.
@@ -97,6 +97,6 @@ def status(directory: Any) -> Status:
 def _counts(group: Any, by: str, point: int, lanes: slice) -> np.ndarray:
     """Lanes of a chunk: all, finished, censored, failed."""
     outcome = group["outcome"][point, lanes]
-    finished = np.sum(outcome == OUTCOMES.index("completed"))
+    finished = np.sum(at_end(outcome))
     censored = np.sum(np.any(group[f"{by}_censored"][point, lanes], axis=-1))
     return np.array([outcome.size, finished, censored, outcome.size - finished])

@@ -90,14 +90,14 @@ class Store:
         """
         lanes = lanes_of(self.spec, chunk)
         with one_sentence(self.directory):
-            for name, value in values.items():
-                array = self.arrays[name]
+            for name, array in self.arrays.items():
                 if name == "times":  # the same for every lane
-                    array[point] = _padded(value[0], array.shape[-1])
-                elif "time" in array.metadata.dimension_names:
-                    array[point, lanes] = _padded(value, array.shape[-1])
-                else:
-                    array[point, lanes] = value
+                    array[point] = _fitted(values[name][0], array, array.shape[1:])
+                elif name != "done":
+                    of_chunk = "part" in array.metadata.dimension_names
+                    rows = slice(chunk, chunk + 1) if of_chunk else lanes
+                    shape = (rows.stop - rows.start, *array.shape[2:])
+                    array[point, rows] = _fitted(values.get(name), array, shape)
             self.arrays["done"][point, lanes] = True
 
     def _remove_partial_files(self) -> None:
@@ -184,10 +184,11 @@ def _whole(file: Path) -> bool:
     )
 
 
-def _padded(values: np.ndarray, size: int) -> np.ndarray:
-    """The values with their last axis filled up with NaN."""
-    filled = np.full((*values.shape[:-1], size), np.nan, values.dtype)
-    filled[..., : values.shape[-1]] = values
+def _fitted(values: np.ndarray | None, array: Any, shape: tuple) -> np.ndarray:
+    """The values, filled up to a shape: a shorter run, or a method without them."""
+    filled = np.full(shape, array.fill_value, array.dtype)
+    if values is not None:
+        filled[tuple(map(slice, values.shape))] = values
     return filled
 
 

@@ -39,6 +39,15 @@ def positive(path: str, value: Any) -> float:
     return _checks.positive(path, number(path, value))
 
 
+def share(path: str, value: Any) -> float:
+    """A number above 0 and below 1, else a refusal."""
+    if not 0 < number(path, value) < 1:
+        raise ValueError(
+            f"Argument `{path}` must be above 0 and below 1, but is {value}."
+        )
+    return float(value)
+
+
 def at_least(smallest: int) -> Check:
     """A check for integers of at least `smallest`."""
     return lambda path, value: _checks.count(path, value, at_least=smallest)
@@ -159,11 +168,13 @@ class ChoiceTable(Table):
         options: Option name to leaf, or choice to a mapping of those.
         chooser: The leaf that chooses.
         lists: Options whose values are lists.
+        noun: What a choice is, in words.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     chooser: ClassVar[str] = "name"
     lists: ClassVar[frozenset[str]] = frozenset()
+    noun: ClassVar[str] = "choice"
 
     def __post_init__(self):
         super().__post_init__()
@@ -178,8 +189,11 @@ class ChoiceTable(Table):
 
     def chosen(self) -> list[str]:
         """The names this table chooses, in written order."""
-        value = getattr(self, self.chooser)
-        return list(value) if isinstance(value, tuple) else [value]
+        return list(as_tuple(getattr(self, self.chooser)))
+
+    def choice(self, name: str) -> Mapping[str, Any]:
+        """The leaves that say that this is the choice."""
+        return {self.chooser: name}
 
     def functions(self, name: str) -> list[Callable]:
         """The functions that take the options of that choice."""
@@ -195,7 +209,8 @@ class ChoiceTable(Table):
             key: getattr(self, key) for key in self.keys() if self.owns(name, key)
         }
         common = {k: v for k, v in self.options.items() if not isinstance(v, Mapping)}
-        return leaves | common | dict(self.options.get(name, {})) | {self.chooser: name}
+        own = dict(self.options.get(name, {}))
+        return leaves | common | own | dict(self.choice(name))
 
     def variants(self) -> list[dict[str, Any]]:
         """The scalar tables of the grid, one choice after another."""
@@ -206,6 +221,23 @@ class ChoiceTable(Table):
     def owns(self, name: str, key: str) -> bool:
         """Whether the leaf means something for that choice."""
         return True
+
+    def check_belongs(self, key: str) -> None:
+        """Refuse a leaf that no choice owns, or that is missing where one does."""
+        value, chosen = getattr(self, key), self.chosen()
+        what = f"the {self.noun} {', '.join(map(repr, chosen))}"
+        owners = [name for name in chosen if self.owns(name, key)]
+        if value not in (None, False) and not owners:
+            raise ValueError(
+                f"Argument `{self.header}.{key}` must be left out for {what}, but is "
+                f"{thaw(value)!r}."
+            )
+        subs = [self.options.get(name, {}) for name in owners]
+        if value is None and not all(key in sub for sub in subs):
+            raise ValueError(
+                f"Table [{self.header}] must have the key `{key}` for {what}, but has "
+                "none."
+            )
 
     def _sub_table(self, choice: str, entries: Mapping[str, Any]) -> dict[str, Any]:
         _checks.known(f"sub-table of [{self.header}]", choice, self.chosen())
@@ -258,9 +290,14 @@ class ChoiceTable(Table):
         return super().to_dict() | thaw(flat) | thaw(deep)
 
 
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """The values of a leaf: those of a swept one, or the only one."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 def product(leaves: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The Cartesian product of swept leaves (tuples), the last varying fastest."""
-    axes = [v if isinstance(v, tuple) else (v,) for v in leaves.values()]
+    axes = [as_tuple(value) for value in leaves.values()]
     return [dict(zip(leaves, row, strict=True)) for row in itertools.product(*axes)]
 
 

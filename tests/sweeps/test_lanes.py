@@ -32,7 +32,7 @@ def test_lane_i_is_drawn_from_fold_in(spec):
     ready = prepare(spec)
     draws = {"he": px.networks.he, "pytorch": px.networks.pytorch}
     for one, draw in zip(ready, draws.values(), strict=True):
-        got = leaves(draw_chunk(spec, one, 1), 1)  # lane 3
+        got = leaves(draw_chunk(spec, one, 1).network, 1)  # lane 3
         key = jax.random.fold_in(jax.random.key(7), 3)
         expected = jax.tree.leaves(
             jax.jit(lambda k, d=draw: d(k, width=3, in_dim=1))(key)
@@ -48,7 +48,8 @@ def test_lane_417_is_the_same_network_in_every_chunk():
             initialiser={"name": "orthogonal"}, sweep={"lanes": 1000, "chunk": chunk}
         )
         (one,) = prepare(spec)
-        drawn.append(leaves(draw_chunk(spec, one, 417 // chunk), 417 % chunk))
+        networks = draw_chunk(spec, one, 417 // chunk).network
+        drawn.append(leaves(networks, 417 % chunk))
     for a, b in zip(*drawn, strict=True):
         np.testing.assert_array_equal(a, b)
 
