@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 
-from .lanes import Ready, Start, prepare
+from .lanes import Ready, prepare
 from .layout import num_bytes
+from .plan import Start
 from .programs import draw_chunk, signature, train_lanes
 from .run import default_workers
 from .spec import SweepSpec

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .lanes import OUTCOMES, TABLE_COLUMNS
 from .reading import open_sweep
 from .store import one_sentence
+from .summary import OUTCOMES, TABLE_COLUMNS
 
 FORMATS = ("csv", "parquet")
 

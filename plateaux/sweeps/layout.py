@@ -10,12 +10,16 @@ import numpy as np
 from ..dynamics import EventKind
 from ..statistics import log_bins
 from .grid import Settings, grid
-from .lanes import OUTCOMES
 from .spec import SweepSpec
+from .summary import OUTCOMES
 
 LANE = ("point", "lane")
 ROW = ("point", "lane", "plateau")
 UNITLESS = {"units": "1"}
+_MONITORS = {
+    "energy_residual": "L(0) − L(T) − ∫‖dθ/dt‖² dt, 0 for the exact flow",
+    "sliding_time": "time with a kink that slides along a datum",
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,9 @@ def variables(spec: SweepSpec) -> dict[str, Variable]:
     for name, words in counts.items():
         attrs = {"long_name": words, "units": "1"}
         of_lanes[name] = Variable(LANE, "int32", -1, attrs)
+    for name, words in _MONITORS.items():
+        attrs = {"long_name": words} | UNITLESS
+        of_lanes[name] = Variable(LANE, floats, nan, attrs)
     for by in spec.plateaus.by:
         of_lanes |= {f"{by}_{key}": v for key, v in _table(by, floats).items()}
     if spec.recording.keep_events:

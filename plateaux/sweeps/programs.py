@@ -11,16 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .lanes import (
-    Ready,
-    Start,
-    brief,
-    lane_numbers,
-    summarise,
-    train,
-    train_by_flow,
-)
+from .lanes import Ready, lane_numbers
+from .plan import Start
 from .spec import SweepSpec
+from .summary import summarise
+from .training import brief, train, train_by_flow
 
 # Every worker has a core to itself, and XLA's pool of threads can wait for ever for
 # work that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from .lanes import at_end
 from .spec import SweepSpec
 from .store import lanes_of
+from .summary import at_end
 
 
 class Tally:

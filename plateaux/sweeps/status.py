@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .lanes import at_end
 from .layout import dimensions
 from .reading import open_sweep
 from .store import ZARR, import_zarr, lanes_of, survey
+from .summary import at_end
 
 
 @dataclass(frozen=True)

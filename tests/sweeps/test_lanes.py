@@ -9,17 +9,12 @@ import pytest
 import plateaux as px
 from plateaux.sweeps import SweepError, sweep
 from plateaux.sweeps.grid import grid
-from plateaux.sweeps.lanes import (
-    OUTCOMES,
-    finder_options,
-    make_plan,
-    outcome_code,
-    prepare,
-    summarise,
-    train,
-)
+from plateaux.sweeps.lanes import prepare
 from plateaux.sweeps.optimizers import OPTIMIZERS, make_optimizer
+from plateaux.sweeps.plan import make_plan
 from plateaux.sweeps.programs import PROGRAMS, draw_chunk, train_chunk
+from plateaux.sweeps.summary import OUTCOMES, finder_options, outcome_code, summarise
+from plateaux.sweeps.training import train
 
 from .conftest import tiny
 

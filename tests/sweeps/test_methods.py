@@ -9,7 +9,8 @@ import plateaux as px
 from plateaux.statistics import histogram_quantiles, quantiles
 from plateaux.sweeps import SweepError, open_sweep, status, sweep
 from plateaux.sweeps.grid import grid
-from plateaux.sweeps.lanes import _METHOD, OUTCOMES
+from plateaux.sweeps.lanes import _METHOD
+from plateaux.sweeps.summary import OUTCOMES
 
 from .conftest import tiny
 

@@ -9,11 +9,12 @@ import zarr
 
 import plateaux as px
 from plateaux.sweeps import SweepError, open_sweep, status, sweep
-from plateaux.sweeps.lanes import OUTCOMES, prepare
+from plateaux.sweeps.lanes import prepare
 from plateaux.sweeps.layout import dimensions, num_bytes, variables
 from plateaux.sweeps.locks import locked
 from plateaux.sweeps.manifest import proven_bounds
 from plateaux.sweeps.store import chunk_file
+from plateaux.sweeps.summary import OUTCOMES
 
 from .conftest import tiny
 
