@@ -124,7 +124,8 @@ def draw(title, problem, runs, lowest, path: Path) -> None:
         ax.set(xscale="log", yscale="log", xlabel=axis)
     axes[0].set(ylabel="median root mean square error")
     if lowest:
-        axes[0].text(1, lowest, "best possible", va="bottom", fontsize=8)
+        right = axes[0].get_xlim()[1]
+        axes[0].text(right, lowest, "best possible ", ha="right", va="bottom", size=8)
     fig.suptitle(title)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, frameon=False, loc="outside right center")

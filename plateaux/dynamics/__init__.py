@@ -12,6 +12,7 @@ from .flow import flow as flow
 from .flow_many import flow_many as flow_many
 from .gradient import Evaluation as Evaluation, evaluate as evaluate
 from .hessian import (
+    gauss_newton as gauss_newton,
     hessian as hessian,
     hessian_vector_product as hessian_vector_product,
 )

@@ -1,4 +1,4 @@
-"""The Hessian of the loss, as a matrix and as a product with a vector.
+"""The Hessian of the loss, its product with a vector, and the Gauss–Newton matrix.
 
 Two-layer networks use closed forms, a few matrix products; every other network uses
 automatic differentiation. At a kink the second derivative of the activation counts
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from ..networks.network import Network, extended
+from ..networks.network import Network, extended, outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
 
@@ -77,6 +77,49 @@ def hessian_vector_product(
         return _two_layer_product(problem, network, vector)
     gradient = eqx.filter_grad(ft.partial(loss, problem))
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
+
+
+def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
+    r"""The Gauss–Newton matrix Σ_k q_k J_kᵀ ℓ''_k J_k, J_k = ∂f(x_k)/∂θ.
+
+    The Hessian without the second derivatives of the outputs: positive semidefinite for
+    a convex loss, and the Hessian itself where the network fits the data exactly.
+    Parameters are ordered as for `hessian`. For `TwoLayer` J has a closed form.
+
+    Args:
+        problem: Data and loss.
+        network: A network that fits them.
+
+    Returns:
+        A symmetric matrix.
+
+    Example:
+        >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 0.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> print(gauss_newton(problem, net))
+        [[2.5 1.5 2.5]
+         [1.5 1.  1.5]
+         [2.5 1.5 2.5]]
+
+    Reference: Schraudolph (2002), Neural Computation 14, 1723-1738.
+    """
+    q = problem.sample_weights
+    if isinstance(network, TwoLayer):
+        x1 = extended(problem.x)
+        z = network.w @ problem.x.T + network.b[:, None]
+        phi = network.activation
+        h = phi(z)
+        _, curvature = _output_derivatives(problem, network, h)
+        rows = _output_jacobian(network, x1, h, phi.derivative(z))
+        return (rows * curvature[None, :]) @ rows.T
+    params, static = eqx.partition(network, eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(params)
+    at = lambda v: outputs(eqx.combine(unravel(v), static), problem.x)
+    f, rows = at(flat), jax.jacrev(at)(flat)
+    curvature = jax.vmap(problem.loss.curvature)(f, problem.y)
+    if problem.out_dim is None:
+        return (rows * (q * curvature)[:, None]).T @ rows
+    return jnp.einsum("kap,k,kab,kbq->pq", rows, q, curvature, rows)
 
 
 def _two_layer(problem: Problem, network: TwoLayer) -> Array:

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 import plateaux as px
 from plateaux.dynamics import evaluate
 from plateaux.dynamics.hessian import (
+    gauss_newton as _gauss_newton,
     hessian as _hessian,
     hessian_vector_product as _hessian_vector_product,
 )
@@ -17,6 +18,7 @@ from plateaux.dynamics.hessian import (
 from ..registry import ACTIVATIONS, NETWORKS
 from .test_gradient import problem
 
+gauss_newton = eqx.filter_jit(_gauss_newton)
 hessian = eqx.filter_jit(_hessian)
 hessian_vector_product = eqx.filter_jit(_hessian_vector_product)
 
@@ -121,3 +123,45 @@ def test_single_precision_is_kept(net, key):
     matrix = hessian(single(data), single(network))
     assert matrix.dtype == jnp.float32
     np.testing.assert_allclose(matrix, hessian(data, network), atol=1e-5)
+
+
+def linearised(data, network):
+    """The Hessian of the loss of the linearised outputs, which is Gauss–Newton's."""
+    static = eqx.filter(network, eqx.is_inexact_array, inverse=True)
+    flat, unravel = parameters(network)
+    outputs = lambda v: px.outputs(eqx.combine(unravel(v), static), data.x)
+
+    def value(v):
+        f, along = jax.jvp(outputs, (flat,), (v - flat,))
+        return data.sample_weights @ jax.vmap(data.loss)(f + along, data.y)
+
+    return jax.jit(jax.hessian(value))(flat)
+
+
+@pytest.mark.parametrize(
+    ("name", "affine", "loss"),
+    [("relu", True, "squared"), ("tanh", False, "squared"), ("erf", True, "logistic")],
+)
+def test_gauss_newton_is_the_hessian_of_linearised_outputs(
+    name, affine, loss, net, key
+):
+    network, data = net(name, affine=affine), problem(key, loss)
+    assert_same(gauss_newton(data, network), linearised(data, network))
+
+
+@pytest.mark.parametrize("out_dim", [None, 3])
+def test_gauss_newton_of_deep_networks(out_dim, key):
+    x = jax.random.normal(key, (12, 2))
+    y = jax.nn.one_hot(jnp.arange(12) % 3, 3) if out_dim else x[:, 0]
+    data = px.Problem(x, y, loss="cross_entropy" if out_dim else "squared")
+    network = px.networks.mlp(
+        key, in_dim=2, widths=(4, 3), out_dim=out_dim, activation="tanh"
+    )
+    assert_same(gauss_newton(data, network), linearised(data, network))
+
+
+def test_gauss_newton_is_the_hessian_of_an_exact_fit(net, key):
+    network = net("tanh")
+    x = jax.random.normal(key, (20, 3))
+    data = px.Problem(x, px.outputs(network, x))
+    assert_same(gauss_newton(data, network), hessian(data, network))
