@@ -1,9 +1,23 @@
-"""Statistics of groups of lanes: survival, proportions, quantiles, summaries."""
+"""Statistics of groups of lanes: survival, tests, regression, intervals, summaries."""
 
 from ._samples import Interval as Interval
 from .bootstrap import bootstrap_interval as bootstrap_interval
+from .log_rank import LogRank as LogRank, log_rank as log_rank
 from .proportions import wilson as wilson
 from .quantiles import quantile_band as quantile_band, quantiles as quantiles
+from .regression import (
+    LogDurationRegression as LogDurationRegression,
+    accelerated_failure_time as accelerated_failure_time,
+)
+from .restricted_mean import (
+    difference as difference,
+    restricted_mean as restricted_mean,
+)
+from .sequences import (
+    bernoulli_sequence as bernoulli_sequence,
+    mean_sequence as mean_sequence,
+    quantile_sequence as quantile_sequence,
+)
 from .summary import (
     PlateauSummary as PlateauSummary,
     plateau_summary as plateau_summary,

@@ -1,0 +1,315 @@
+"""Confidence sequences: intervals that stay valid however often one looks."""
+
+from typing import Any
+
+import numpy as np
+
+from . import _samples
+from ._samples import Interval
+from .proportions import counts
+from .quantiles import rank_of
+
+# Scale of the mixing law of `mean_sequence`, in units of the sum of squares: the
+# sequence is narrowest, relative to a fixed-n interval, near ten times this.
+_MIXING = 1.0
+
+
+def bernoulli_sequence(
+    successes: Any, trials: Any, *, confidence: float = 0.95
+) -> Interval:
+    r"""Confidence sequence of a proportion: valid at all sample sizes at once.
+
+    With k successes among the first n trials and the uniform mixture
+
+        M_n(p) = ∫₀¹ θ^k (1−θ)^(n−k) dθ / (p^k (1−p)^(n−k)),
+
+    the interval at n is {p : M_n(p) < 1/α}, α = 1 − confidence, intersected with
+    those before. Why: each θ gives a likelihood ratio, a martingale of mean 1 if p
+    is true; so is their mixture, and by Ville's inequality it ever reaches 1/α with
+    probability at most α. So P[p in the interval at every n] ≥ confidence, for any
+    rule of when to look and when to stop. Its half-width is that of a fixed-n
+    interval times about √(2 log(1/α) + log n)/z: 1.6 at n = 100, 1.9 at n = 5000.
+
+    Trials must come in an order that their results do not influence (numbers of
+    lanes, not the order in which they finish). An intersection that is empty, low
+    above high, has probability at most α, or the trials are not alike.
+
+    Args:
+        successes: Successes among the first n trials, integers, one number or sample
+            sizes along the first axis.
+        trials: n ≥ 1 at each look, of the same shape or one that broadcasts.
+        confidence: P[the truth is inside at all looks], between 0 and 1.
+
+    Returns:
+        Estimate k/n, and the ends of the interval at each look.
+
+    Raises:
+        TypeError: If a count is not an integer.
+        ValueError: If a count is negative, n is 0, k exceeds n, or counts fall from
+            one look to the next.
+
+    Example:
+        >>> sequence = bernoulli_sequence([8, 40, 81], [10, 50, 100])
+        >>> for low, high in zip(sequence.low, sequence.high):
+        ...     print(f"{low:.3f} {high:.3f}")
+        0.353 0.990
+        0.591 0.935
+        0.663 0.914
+
+    References: Robbins (1970), Ann. Math. Stat. 41, 1397-1409; Ville (1939), Étude
+    critique de la notion de collectif.
+    """
+    k, n = np.broadcast_arrays(*counts(successes, trials))
+    _running(k, n)
+    alpha = 1 - _samples.confidence_level(confidence)
+    # Mirrored, the high end is a low end.
+    low, high = _lowest_mean(k, n, alpha), 1 - _lowest_mean(n - k, n, alpha)
+    return _intersected(k / n, low, high)
+
+
+def mean_sequence(
+    values: Any, *, bounds: Any, at: Any = None, confidence: float = 0.95
+) -> Interval:
+    r"""Confidence sequence of the mean of bounded observations.
+
+    For observations x_i scaled to [0, 1], S_n(μ) = Σ (x_i − μ), predictions
+    x̂_i = (½ + x_1 + … + x_{i−1})/i and V_n = Σ (x_i − x̂_i)², the process
+    exp(λ S_n(μ) − V_n ψ(λ)), ψ(λ) = −log(1−λ) − λ, is for every λ in [0, 1) a
+    supermartingale at the true mean μ (Fan's inequality:
+    exp(λy − ψ(λ)y²) ≤ 1 + λy for y ≥ −1, at y = x_i − x̂_i). So is its mixture over a
+    gamma law of 1 − λ cut to (0, 1], which has a closed form; by Ville's inequality
+    it ever reaches 2/α with probability at most α/2, α = 1 − confidence, and the
+    same holds from above. The interval adapts to the variance (an *empirical
+    Bernstein* one); it is intersected with those before. See `bernoulli_sequence`
+    for what it means and what the order must be; observations of 0 and 1 get a
+    narrower one there.
+
+    Args:
+        values: Observations in their order along the first axis, shape (m, ...).
+        bounds: Two numbers (lowest, highest) known beforehand to bound them.
+        at: Sample sizes at which to look, increasing integers between 1 and m, or
+            None for all.
+        confidence: P[the truth is inside at all looks], between 0 and 1.
+
+    Returns:
+        Means and the ends of the interval, one row a look.
+
+    Raises:
+        TypeError: If values are not floats or `at` not integers.
+        ValueError: If a value lies outside of the bounds, the bounds do not
+            increase, or `at` is not as it must be.
+
+    Example:
+        >>> import numpy as np
+        >>> values = np.random.default_rng(0).uniform(0.4, 0.6, 1000)
+        >>> estimate, low, high = mean_sequence(values, bounds=(0, 1), at=[1000])
+        >>> print(f"[{low[0]:.3f}, {high[0]:.3f}]")
+        [0.495, 0.512]
+
+    References: Howard, Ramdas, McAuliffe & Sekhon (2021), Ann. Stat. 49, 1055-1080,
+    theorem 4 and proposition 9; Fan, Grama & Liu (2015), Electron. J. Probab. 20, 1.
+    """
+    values = _samples.host("values", values)
+    values = _samples.floats("values", values, ("m",) + ("...",) * (values.ndim - 1))
+    lowest, highest = _bounds(bounds, values)
+    n = _looks(at, len(values))
+    alpha = 1 - _samples.confidence_level(confidence)
+    scaled = (values - lowest) / (highest - lowest)
+    sums, squares = _running_sums(scaled)
+    size = n.reshape(-1, *[1] * (values.ndim - 1))
+    mean = sums[n - 1] / size
+    radius = _radius(squares[n - 1], size, np.log(2 / alpha)) / size
+    ends = (np.maximum(mean - radius, 0.0), np.minimum(mean + radius, 1.0))
+    parts = (lowest + (highest - lowest) * part for part in (mean, *ends))
+    return _intersected(*parts)
+
+
+def quantile_sequence(
+    values: Any,
+    probability: Any,
+    *,
+    censored: Any = None,
+    at: Any = None,
+    confidence: float = 0.95,
+) -> Interval:
+    r"""Confidence sequence of a quantile of independent observations, any law.
+
+    Of the first n observations at most a share F(q) ≥ p, and at least F(q−) ≤ p,
+    lies at or below (below) the true quantile q. Both numbers are Bernoulli sums,
+    for which a confidence sequence knows the bounds: as in `bernoulli_sequence`,
+    with the mixture cut to θ < p,
+
+        M_n(k) = ∫₀^p (θ/p)^k ((1−θ)/(1−p))^(n−k) dθ / p
+
+    is a supermartingale whenever the mean is at least p, and reaches 2/α with
+    probability at most α/2, α = 1 − confidence. So with a_n the smallest k where it
+    does not, the a_n-th value in order is below q at all n; and likewise from above.
+    The ends are values that occurred, −inf and inf before there are enough.
+
+    Censoring. The true value of a censored observation is at least the one seen:
+    the low end takes it as it is, the high end (and the estimate) as inf. Both
+    are valid for *any* censoring, even a dependent one, and lose nothing where all
+    runs end at one horizon.
+
+    Args:
+        values: Observations in their order, shape (m,), floats; inf is allowed.
+        probability: p of the quantile, between 0 and 1; 0.5 is the median.
+        censored: Whether each was still running when observation ended, shape (m,),
+            or None if none was.
+        at: Sample sizes at which to look, increasing integers between 1 and m, or
+            None for all.
+        confidence: P[the truth is inside at all looks], between 0 and 1.
+
+    Returns:
+        Quantiles (see `quantiles`) and the ends of the interval, one a look.
+
+    Raises:
+        TypeError: If values are not floats, `censored` not Booleans, or `at` not
+            integers.
+        ValueError: If there is no value, one is NaN, shapes differ, or `probability`
+            or `at` is not as it must be.
+
+    Example:
+        >>> import numpy as np
+        >>> values = np.random.default_rng(0).exponential(1.0, 1000)
+        >>> median = quantile_sequence(values, 0.5, at=[10, 100, 1000])
+        >>> print(median.low.round(2), median.high.round(2))
+        [0.   0.52 0.64] [6.06 1.23 0.84]
+
+    Reference: Howard & Ramdas (2022), Bernoulli 28, 1704-1728, theorem 1.
+    """
+    values = _samples.floats("values", values, ("m",))
+    p = _samples.open_unit("probability", probability)
+    if censored is None:
+        censored = np.zeros(values.shape, bool)
+    censored = _samples.booleans("censored", censored, values.shape)
+    n = _looks(at, values.size)
+    alpha = 1 - _samples.confidence_level(confidence)
+    fewest = _fewest(n, p, np.log(2 / alpha))
+    most = n - _fewest(n, 1 - p, np.log(2 / alpha))
+    latest = np.where(censored, np.inf, values)
+    estimate = _order_statistics(latest, n, rank_of(np.array(p), n))
+    low = _order_statistics(values, n, fewest)
+    high = _order_statistics(latest, n, most + 1)
+    return _intersected(estimate, low, high)
+
+
+def _intersected(estimate, low, high) -> Interval:
+    """The intersections of the intervals so far, looks along the first axis."""
+    if np.ndim(low):
+        low, high = np.maximum.accumulate(low, 0), np.minimum.accumulate(high, 0)
+    return Interval(estimate, low, high)
+
+
+def _running(k: np.ndarray, n: np.ndarray) -> None:
+    """Refuse counts that fall, or successes that outrun the trials."""
+    if k.ndim and not np.all((np.diff(k, axis=0) >= 0) & (np.diff(n - k, axis=0) >= 0)):
+        raise ValueError(
+            "Arguments `successes` and `trials` must be running counts along the first "
+            "axis, but successes or failures become fewer from one look to the next."
+        )
+
+
+def _lowest_mean(k: np.ndarray, n: np.ndarray, alpha: float) -> np.ndarray:
+    """Largest known p below {p : M_n(p) < 1/α}, by bisection on [0, k/n]."""
+    from scipy.special import betaln, xlog1py, xlogy  # heavy, and used only here
+
+    mixture = betaln(k + 1, n - k + 1) + np.log(alpha)
+
+    def excluded(p):
+        return mixture >= xlogy(k, p) + xlog1py(n - k, -p)
+
+    low, high = np.zeros(k.shape), k / n
+    for _ in range(55):
+        middle = (low + high) / 2
+        out = excluded(middle)
+        low, high = np.where(out, middle, low), np.where(out, high, middle)
+    return low
+
+
+def _running_sums(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of x and of (x − x̂)² over the first 1, 2, ..., m observations."""
+    sums = np.cumsum(scaled, axis=0)
+    size = np.arange(1, len(scaled) + 1).reshape(-1, *[1] * (scaled.ndim - 1))
+    predictions = (0.5 + sums - scaled) / size
+    return sums, np.cumsum((scaled - predictions) ** 2, axis=0)
+
+
+def _radius(squares: np.ndarray, size: np.ndarray, log_bound: float) -> np.ndarray:
+    """The |S_n| at which the mixture reaches the bound, by bisection on [0, n]."""
+    low, high = np.zeros(squares.shape), np.broadcast_to(size, squares.shape) * 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        out = _log_mixture(middle, squares) >= log_bound
+        low, high = np.where(out, low, middle), np.where(out, middle, high)
+    return high
+
+
+def _log_mixture(s: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Log ∫ exp(λs − ψ(λ)v) over the law of u = 1 − λ, ∝ u^(ρ−1) e^(−ρu) on (0, 1]."""
+    from scipy.special import gammainc, gammaln  # heavy, and used only here
+
+    def log_lower(shape, rate):
+        """Logarithm of ∫₀¹ u^(shape−1) e^(−rate u) du."""
+        part = gammainc(shape, rate)
+        return gammaln(shape) + np.log(part) - shape * np.log(rate)
+
+    return s + v + log_lower(v + _MIXING, s + v + _MIXING) - log_lower(_MIXING, _MIXING)
+
+
+def _fewest(n: np.ndarray, p: float, log_bound: float) -> np.ndarray:
+    """Smallest k at which the mixture over θ < p is below the bound, by bisection."""
+    from scipy.special import betainc, betaln  # heavy, and used only here
+
+    def excluded(k):
+        with np.errstate(divide="ignore"):  # log 0 far above p: not excluded
+            part = np.log(betainc(k + 1, n - k + 1, p))
+        likelihood = k * np.log(p) + (n - k) * np.log1p(-p)
+        return betaln(k + 1, n - k + 1) + part - np.log(p) - likelihood >= log_bound
+
+    # k = n is never excluded, and -1 always counts as excluded.
+    below, enough = np.full(n.shape, -1), n
+    while np.any(enough - below > 1):
+        middle = (below + enough) // 2
+        out = (middle < 0) | excluded(np.maximum(middle, 0))
+        below, enough = np.where(out, middle, below), np.where(out, enough, middle)
+    return enough
+
+
+def _order_statistics(values: np.ndarray, n: np.ndarray, ranks: np.ndarray):
+    """The value of that rank among the first n, at each look; ±inf outside of 1..n."""
+    found = np.empty(n.size)
+    for i, (size, rank) in enumerate(zip(n.tolist(), ranks.tolist(), strict=True)):
+        if rank < 1 or rank > size:
+            found[i] = -np.inf if rank < 1 else np.inf
+        else:
+            found[i] = np.partition(values[:size], rank - 1)[rank - 1]
+    return found
+
+
+def _looks(at: Any, size: int) -> np.ndarray:
+    if at is None:
+        return np.arange(1, size + 1)
+    n = _samples.integers("at", at)
+    if n.ndim != 1 or not n.size or n[0] < 1 or n[-1] > size or np.any(np.diff(n) < 1):
+        raise ValueError(
+            f"Argument `at` must hold increasing sample sizes between 1 and {size}, "
+            f"but is {n.tolist()}."
+        )
+    return n
+
+
+def _bounds(bounds: Any, values: np.ndarray) -> tuple[float, float]:
+    ends = _samples.host("bounds", bounds)
+    if ends.shape != (2,) or not np.all(np.isfinite(ends)) or not ends[0] < ends[1]:
+        raise ValueError(
+            "Argument `bounds` must be two increasing finite numbers, but is "
+            f"{ends.tolist()}."
+        )
+    lowest, highest = ends.astype(float).tolist()
+    if np.any((values < lowest) | (values > highest)):
+        raise ValueError(
+            f"Argument `values` must lie within the bounds, {lowest} to {highest}, but "
+            f"spans {values.min()} to {values.max()}."
+        )
+    return lowest, highest
