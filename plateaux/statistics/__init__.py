@@ -13,6 +13,12 @@ from .restricted_mean import (
     difference as difference,
     restricted_mean as restricted_mean,
 )
+from .sensitivity import (
+    Agreement as Agreement,
+    DefinitionRow as DefinitionRow,
+    SensitivityTable as SensitivityTable,
+    sensitivity_table as sensitivity_table,
+)
 from .sequences import (
     bernoulli_sequence as bernoulli_sequence,
     mean_sequence as mean_sequence,

@@ -101,6 +101,27 @@ def labels(name: str, value: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(array, return_inverse=True)
 
 
+def words(name: str, value: Any) -> np.ndarray:
+    """One word a lane as an array of shape (B,), else a refusal."""
+    array = np.asarray(value)
+    _rank(name, array, ("B",))
+    if array.dtype.kind not in "UOT":
+        raise TypeError(
+            f"Argument `{name}` must hold one word a lane, but has dtype "
+            f"{array.dtype}; translate codes to their names first."
+        )
+    return array.astype(str)
+
+
+def rows_used(name: str, count: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse counts above the size P of a table of shape (B, P)."""
+    if count.max() > shape[1]:
+        raise ValueError(
+            f"Argument `{name}` must not exceed the size of the table, {shape[1]}, but "
+            f"reaches {count.max()}."
+        )
+
+
 def same_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse an array of another shape."""
     if array.shape != shape:

@@ -1,6 +1,6 @@
 """Do groups last equally long? The log-rank test."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def log_rank(durations: Any, censored: Any, groups: Any) -> LogRank:
     if names.size < 2:
         raise ValueError(
             "Argument `groups` must hold at least two different groups, but all are "
-            f"{names[0]!r}."
+            f"{names.tolist()[0]!r}."
         )
     member = group[:, None] == np.arange(names.size)
     times = np.unique(durations[~censored])
@@ -86,7 +86,7 @@ def log_rank(durations: Any, censored: Any, groups: Any) -> LogRank:
     return _test(names, observed, expected, variance)
 
 
-def _lasting(times, durations, member, side: str) -> np.ndarray:
+def _lasting(times, durations, member, side: Literal["left", "right"]) -> np.ndarray:
     """Members that last to each time ("left") or longer ("right"), shape (e, G)."""
     columns = [np.sort(durations[inside]) for inside in member.T]
     return np.stack([c.size - np.searchsorted(c, times, side) for c in columns], axis=1)

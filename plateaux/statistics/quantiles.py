@@ -80,7 +80,10 @@ def quantile_band(
     level = _samples.confidence_level(confidence)
     p = _probabilities(probabilities)
     ranks = rank_of(p, len(values))
-    ends = [_interval_ranks(len(values), each, level) for each in p.tolist()]
+    ends = [
+        _interval_ranks(len(values), *each, level)
+        for each in zip(p.tolist(), ranks.tolist(), strict=True)
+    ]
     low, high = np.array(ends).T
     ordered = np.sort(values, axis=0)
     return Interval(ordered[ranks - 1], ordered[low - 1], ordered[high - 1])
@@ -109,8 +112,8 @@ def rank_of(probabilities: np.ndarray, num_values: Any) -> np.ndarray:
     return np.clip(ranks, 1, num_values)
 
 
-def _interval_ranks(num_values: int, probability: float, confidence: float):
-    """Ranks of the two values in order whose coverage is nearest to the confidence."""
+def _interval_ranks(num_values: int, probability: float, rank: int, confidence: float):
+    """Ranks around the quantile's whose coverage is nearest to the confidence."""
     from scipy.special import bdtr  # heavy, and used only here
 
     # below[j] = P[fewer than j of B values lie below the quantile].
@@ -121,7 +124,7 @@ def _interval_ranks(num_values: int, probability: float, confidence: float):
     low = int(np.sum(below <= tail)) - 1
     high = int(np.sum(below < 1 - tail))
     pairs = [
-        (max(i, 1), min(j, num_values))
+        (min(max(i, 1), rank), max(min(j, num_values), rank))
         for i in (low, low + 1)
         for j in (high, high - 1)
         if i < j

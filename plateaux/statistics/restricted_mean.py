@@ -76,7 +76,7 @@ def restricted_mean(
     return Interval(area, max(area - half, 0.0), min(area + half, horizon))
 
 
-def difference(first: Interval, second: Interval) -> Interval:
+def difference(first: Any, second: Any) -> Interval:
     r"""Difference of two independent estimates, first − second, with its interval.
 
     With estimates a, b and intervals [l, u] of each at one confidence, the ends are
@@ -90,8 +90,8 @@ def difference(first: Interval, second: Interval) -> Interval:
     lanes are not independent; for those see `bootstrap_interval`.
 
     Args:
-        first: An estimate with its interval, of any shape.
-        second: Likewise, at the same confidence, of a shape that broadcasts.
+        first: An `Interval`, of any shape.
+        second: An `Interval` at the same confidence, of a shape that broadcasts.
 
     Returns:
         The difference and its interval.
