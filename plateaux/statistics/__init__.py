@@ -1,9 +1,11 @@
 """Statistics of groups of lanes: survival, tests, regression, intervals, summaries."""
 
 from ._samples import Interval as Interval
+from .agreement import Agreement as Agreement
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .log_rank import LogRank as LogRank, log_rank as log_rank
 from .proportions import wilson as wilson
+from .quantile_sequences import quantile_sequence as quantile_sequence
 from .quantiles import quantile_band as quantile_band, quantiles as quantiles
 from .regression import (
     LogDurationRegression as LogDurationRegression,
@@ -14,7 +16,6 @@ from .restricted_mean import (
     restricted_mean as restricted_mean,
 )
 from .sensitivity import (
-    Agreement as Agreement,
     DefinitionRow as DefinitionRow,
     SensitivityTable as SensitivityTable,
     sensitivity_table as sensitivity_table,
@@ -22,7 +23,6 @@ from .sensitivity import (
 from .sequences import (
     bernoulli_sequence as bernoulli_sequence,
     mean_sequence as mean_sequence,
-    quantile_sequence as quantile_sequence,
 )
 from .summary import (
     PlateauSummary as PlateauSummary,

@@ -170,6 +170,11 @@ def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def cut(of: Interval, highest: float) -> Interval:
+    """The interval within [0, highest]."""
+    return Interval(of.estimate, max(of.low, 0.0), min(of.high, highest))
+
+
 def _rank(name: str, array: np.ndarray, shape: tuple[str, ...]) -> None:
     if array.ndim != len(shape) or array.size == 0:
         raise ValueError(

@@ -21,16 +21,18 @@ def restricted_mean(
         Var = Σ_i A_i² d_i / (n_i (n_i − d_i)),   A_i = ∫_{t_i}^τ S(t) dt,
 
     because a relative error of the factor 1 − d_i/n_i multiplies all area beyond
-    t_i, and the factors are uncorrelated, each with Greenwood's variance. The
-    interval is ± t √(Var m/(m−1)), with Student's t of m − 1 degrees of freedom, m
-    the number at risk at the first event, cut to [0, τ]. Without censoring it is
-    Student's interval of the mean of min(duration, τ), exactly.
+    t_i, and the factors are uncorrelated, each with Greenwood's variance. Without
+    censoring Var m/(m−1), with m the number at risk at the first event, is the
+    squared standard error of the mean of min(duration, τ). The interval uses that,
+    Student's t with m − 1 degrees of freedom, and the logarithm of mean/(τ − mean):
+    it stays inside [0, τ], and holds its level where few events are seen, at which
+    the symmetric interval covers too little.
 
     Conventions. With no event before τ the estimate is τ and Var is 0; the low end
     is then τ (α/2)^(1/n), with n the observations that lasted to τ and
     α = 1 − confidence: a smaller S(τ) would have shown an event with probability
-    1 − α/2. With fewer than about ten events before τ the interval covers less than
-    it says. Observations count as independent.
+    1 − α/2. With one observation at risk it is all of [0, τ]; where no spread is
+    seen (all ended at once) it has no length. Observations count as independent.
 
     Args:
         durations: Observed durations, shape (m,), finite and non-negative floats.
@@ -69,11 +71,12 @@ def restricted_mean(
         lasted = int(np.sum(np.asarray(durations) >= horizon))
         low = horizon * ((1 - confidence) / 2) ** (1 / lasted)
         return Interval(horizon, low, horizon)
-    area, variance, size = _area(curve, horizon)
-    # One observation at risk has no spread: the t quantile is inf, and 0·inf is NaN.
-    variance = variance * size / (size - 1) if size > 1 else np.inf
-    half = _samples.student_quantile(confidence, size - 1) * np.sqrt(variance)
-    return Interval(area, max(area - half, 0.0), min(area + half, horizon))
+    mean, variance, size = _area(curve, horizon)
+    if size == 1:
+        return Interval(mean, 0.0, horizon)
+    t = _samples.student_quantile(confidence, size - 1)
+    half = t * np.sqrt(variance * size / (size - 1))
+    return Interval(mean, *_logit_ends(mean, half, horizon))
 
 
 def difference(first: Any, second: Any) -> Interval:
@@ -126,6 +129,17 @@ def _area(curve: SurvivalCurve, horizon: float) -> tuple[float, float, int]:
     terms = np.where(n > d, d / (n * np.maximum(n - d, 1)), 0.0)
     area = edges[0] + beyond[0]
     return float(area), float(np.sum(beyond**2 * terms)), int(curve.at_risk[0])
+
+
+def _logit_ends(mean: float, half: float, horizon: float) -> tuple[float, float]:
+    """The ends ± half after the map log(mean/(τ − mean)), mapped back."""
+    from scipy.special import expit, logit  # heavy, and used only here
+
+    if half == 0:
+        return mean, mean
+    shift = half * horizon / (mean * (horizon - mean))
+    low, high = horizon * expit(logit(mean / horizon) + np.array([-shift, shift]))
+    return float(low), float(high)
 
 
 def _parts(name: str, of: Any) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _checks
 from . import _samples
 from ._samples import Interval
+from .agreement import Agreement, LanePlateaus, agreement
 from .proportions import wilson
 from .restricted_mean import restricted_mean
 from .survival import kaplan_meier, median_survival
@@ -40,29 +41,6 @@ class DefinitionRow(NamedTuple):
     censored: Interval | None
     median_dwell: Interval | None
     restricted_mean: Interval | None
-
-
-class Agreement(NamedTuple):
-    """How far two definitions agree, lane by lane.
-
-    Attributes:
-        first: One definition.
-        second: The other.
-        both: Share of lanes where both find a plateau, with its Wilson interval.
-        kappa: Cohen's κ of "the lane has a plateau"; NaN if both say the same of
-            all lanes, where chance alone gives full agreement.
-        overlap: Mean over lanes of the Jaccard index of the time on a plateau, with
-            Student's interval cut to [0, 1]; None if no lane has a plateau.
-        overlap_lanes: Lanes with a plateau by at least one of the two, over which
-            that mean is taken.
-    """
-
-    first: str
-    second: str
-    both: Interval
-    kappa: float
-    overlap: Interval | None
-    overlap_lanes: int
 
 
 class SensitivityTable(NamedTuple):
@@ -174,23 +152,13 @@ def sensitivity_table(
             _row(name, of, float(horizon), confidence) for name, of in used.items()
         ),
         agreements=tuple(
-            _agreement(a, b, used[a], used[b], confidence)
+            agreement(a, b, used[a], used[b], confidence)
             for a, b in itertools.combinations(used, 2)
         ),
     )
 
 
-class _Used(NamedTuple):
-    """Plateaus of the pooled lanes, those of one lane after those of another."""
-
-    start: np.ndarray
-    end: np.ndarray
-    censored: np.ndarray
-    count: np.ndarray
-    overflowed: int
-
-
-def _used(name: str, columns: Mapping[str, Any], pooled: np.ndarray) -> _Used:
+def _used(name: str, columns: Mapping[str, Any], pooled: np.ndarray) -> LanePlateaus:
     missing = [column for column in _COLUMNS if column not in columns]
     if missing:
         raise ValueError(
@@ -207,7 +175,7 @@ def _used(name: str, columns: Mapping[str, Any], pooled: np.ndarray) -> _Used:
     inside = pooled[:, None] & (np.arange(start.shape[1]) < count[:, None])
     overflow = columns.get("overflow", np.zeros(pooled.shape, bool))
     overflow = _samples.booleans(f"{name}.overflow", overflow, pooled.shape)
-    found = _Used(
+    found = LanePlateaus(
         start=start[inside],
         end=end[inside],
         censored=censored[inside],
@@ -218,7 +186,7 @@ def _used(name: str, columns: Mapping[str, Any], pooled: np.ndarray) -> _Used:
     return found
 
 
-def _in_order(name: str, of: _Used) -> None:
+def _in_order(name: str, of: LanePlateaus) -> None:
     lane = np.repeat(np.arange(of.count.size), of.count)
     follows = lane[1:] == lane[:-1]
     if (
@@ -232,7 +200,9 @@ def _in_order(name: str, of: _Used) -> None:
         )
 
 
-def _row(name: str, of: _Used, horizon: float, confidence: float) -> DefinitionRow:
+def _row(
+    name: str, of: LanePlateaus, horizon: float, confidence: float
+) -> DefinitionRow:
     lanes, plateaus = of.count.size, of.start.size
     dwell = of.end - of.start
     shares = {"confidence": confidence}
@@ -246,79 +216,13 @@ def _row(name: str, of: _Used, horizon: float, confidence: float) -> DefinitionR
     return DefinitionRow(
         definition=name,
         with_plateau=wilson(int(np.sum(of.count > 0)), lanes, **shares),
-        num_plateaus=_cut(_samples.mean_interval(of.count, confidence), np.inf),
+        num_plateaus=_samples.cut(_samples.mean_interval(of.count, confidence), np.inf),
         overflowed=of.overflowed,
         pooled_plateaus=plateaus,
         censored=censored,
         median_dwell=median,
         restricted_mean=mean,
     )
-
-
-def _agreement(
-    first: str, second: str, a: _Used, b: _Used, confidence: float
-) -> Agreement:
-    in_a, in_b = a.count > 0, b.count > 0
-    both = int(np.sum(in_a & in_b))
-    jaccard = _jaccard(a, b)
-    jaccard = jaccard[~np.isnan(jaccard)]
-    return Agreement(
-        first=first,
-        second=second,
-        both=wilson(both, in_a.size, confidence=confidence),
-        kappa=_kappa(in_a, in_b),
-        overlap=(
-            _cut(_samples.mean_interval(jaccard, confidence), 1.0)
-            if jaccard.size
-            else None
-        ),
-        overlap_lanes=jaccard.size,
-    )
-
-
-def _kappa(a: np.ndarray, b: np.ndarray) -> float:
-    chance = np.mean(a) * np.mean(b) + np.mean(~a) * np.mean(~b)
-    if chance == 1:
-        return float("nan")
-    return float((np.mean(a == b) - chance) / (1 - chance))
-
-
-def _jaccard(a: _Used, b: _Used) -> np.ndarray:
-    """|A ∩ B|/|A ∪ B| of each lane; NaN where neither has a plateau of any length."""
-    shared = np.array(
-        [_shared(*of) for of in zip(*_by_lane(a), *_by_lane(b), strict=True)]
-    )
-    lengths = [
-        np.array(
-            [
-                float(np.sum(end - start))
-                for start, end in zip(*_by_lane(of), strict=True)
-            ]
-        )
-        for of in (a, b)
-    ]
-    union = lengths[0] + lengths[1] - shared
-    return np.where(union > 0, shared / np.where(union > 0, union, 1.0), np.nan)
-
-
-def _by_lane(of: _Used) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    edges = np.cumsum(of.count)[:-1]
-    return np.split(of.start, edges), np.split(of.end, edges)
-
-
-def _shared(start_a, end_a, start_b, end_b) -> float:
-    """Length of the intersection: time on a plateau by A while B is on one."""
-    if not start_a.size or not start_b.size:
-        return 0.0
-    # Time spent in A grows with slope 1 on its plateaus and stands still between.
-    times = np.stack([start_a, end_a], 1).ravel()
-    spent = np.cumsum(np.stack([np.zeros(start_a.size), end_a - start_a], 1))
-    at_end, at_start = (np.interp(at, times, spent) for at in (end_b, start_b))
-    return float(np.sum(at_end - at_start))
-
-
-def _cut(of: Interval, highest: float) -> Interval:
-    return Interval(of.estimate, max(of.low, 0.0), min(of.high, highest))
 
 
 def _words(of: Interval | None) -> str:

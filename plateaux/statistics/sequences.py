@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from . import _samples
+from ._looks import intersected, looks
 from ._samples import Interval
 from .proportions import counts
-from .quantiles import rank_of
 
 # Scale of the mixing law of `mean_sequence`, in units of the sum of squares: the
 # sequence is narrowest, relative to a fixed-n interval, near ten times this.
 _MIXING = 1.0
+_MOST_STEPS = 100  # of Newton's method; about ten are needed
 
 
 def bernoulli_sequence(
@@ -64,7 +65,7 @@ def bernoulli_sequence(
     alpha = 1 - _samples.confidence_level(confidence)
     # Mirrored, the high end is a low end.
     low, high = (_lowest_mean(np.asarray(of), n, alpha) for of in (k, n - k))
-    return _intersected(k / n, low, 1 - high)
+    return intersected(k / n, low, 1 - high)
 
 
 def mean_sequence(
@@ -113,7 +114,7 @@ def mean_sequence(
     values = _samples.host("values", values)
     values = _samples.floats("values", values, ("m",) + ("...",) * (values.ndim - 1))
     lowest, highest = _bounds(bounds, values)
-    n = _looks(at, len(values))
+    n = looks(at, len(values))
     alpha = 1 - _samples.confidence_level(confidence)
     scaled = (values - lowest) / (highest - lowest)
     sums, squares = _running_sums(scaled)
@@ -122,84 +123,7 @@ def mean_sequence(
     radius = _radius(squares[n - 1], size, np.log(2 / alpha)) / size
     ends = (np.maximum(mean - radius, 0.0), np.minimum(mean + radius, 1.0))
     parts = (lowest + (highest - lowest) * part for part in (mean, *ends))
-    return _intersected(*parts)
-
-
-def quantile_sequence(
-    values: Any,
-    probability: Any,
-    *,
-    censored: Any = None,
-    at: Any = None,
-    confidence: float = 0.95,
-) -> Interval:
-    r"""Confidence sequence of a quantile of independent observations, any law.
-
-    Of the first n observations at most a share F(q) ≥ p, and at least F(q−) ≤ p,
-    lies at or below (below) the true quantile q. Both numbers are Bernoulli sums,
-    for which a confidence sequence knows the bounds: as in `bernoulli_sequence`,
-    with the mixture cut to θ < p,
-
-        M_n(k) = ∫₀^p (θ/p)^k ((1−θ)/(1−p))^(n−k) dθ / p
-
-    is a supermartingale whenever the mean is at least p, and reaches 2/α with
-    probability at most α/2, α = 1 − confidence. So with a_n the smallest k where it
-    does not, the a_n-th value in order is below q at all n; and likewise from above.
-    The ends are values that occurred, −inf and inf before there are enough.
-
-    Censoring. The true value of a censored observation is at least the one seen:
-    the low end takes it as it is, the high end (and the estimate) as inf. Both
-    are valid for *any* censoring, even a dependent one, and lose nothing where all
-    runs end at one horizon.
-
-    Args:
-        values: Observations in their order, shape (m,), floats; inf is allowed.
-        probability: p of the quantile, between 0 and 1; 0.5 is the median.
-        censored: Whether each was still running when observation ended, shape (m,),
-            or None if none was.
-        at: Sample sizes at which to look, increasing integers between 1 and m, or
-            None for all.
-        confidence: P[the truth is inside at all looks], between 0 and 1.
-
-    Returns:
-        Quantiles (see `quantiles`) and the ends of the interval, one a look.
-
-    Raises:
-        TypeError: If values are not floats, `censored` not Booleans, or `at` not
-            integers.
-        ValueError: If there is no value, one is NaN, shapes differ, or `probability`
-            or `at` is not as it must be.
-
-    Example:
-        >>> import numpy as np
-        >>> values = np.random.default_rng(0).exponential(1.0, 1000)
-        >>> median = quantile_sequence(values, 0.5, at=[10, 100, 1000])
-        >>> print(median.low.round(2), median.high.round(2))
-        [0.   0.52 0.64] [6.06 1.23 0.84]
-
-    Reference: Howard & Ramdas (2022), Bernoulli 28, 1704-1728, theorem 1.
-    """
-    values = _samples.floats("values", values, ("m",))
-    p = _samples.open_unit("probability", probability)
-    if censored is None:
-        censored = np.zeros(values.shape, bool)
-    censored = _samples.booleans("censored", censored, values.shape)
-    n = _looks(at, values.size)
-    alpha = 1 - _samples.confidence_level(confidence)
-    fewest = _fewest(n, p, np.log(2 / alpha))
-    most = n - _fewest(n, 1 - p, np.log(2 / alpha))
-    latest = np.where(censored, np.inf, values)
-    estimate = _order_statistics(latest, n, rank_of(np.array(p), n))
-    low = _order_statistics(values, n, fewest)
-    high = _order_statistics(latest, n, most + 1)
-    return _intersected(estimate, low, high)
-
-
-def _intersected(estimate, low, high) -> Interval:
-    """The intersections of the intervals so far, looks along the first axis."""
-    if np.ndim(low):
-        low, high = np.maximum.accumulate(low, 0), np.minimum.accumulate(high, 0)
-    return Interval(estimate, low, high)
+    return intersected(*parts)
 
 
 def _running(k: np.ndarray, n: np.ndarray) -> None:
@@ -212,20 +136,21 @@ def _running(k: np.ndarray, n: np.ndarray) -> None:
 
 
 def _lowest_mean(k: np.ndarray, n: np.ndarray, alpha: float) -> np.ndarray:
-    """Largest known p below {p : M_n(p) < 1/α}, by bisection on [0, k/n]."""
-    from scipy.special import betaln, xlog1py, xlogy  # heavy, and used only here
+    """Low end of {p : M_n(p) < 1/α}, by Newton's method in log p."""
+    from scipy.special import betaln, xlog1py  # heavy, and used only here
 
-    mixture = betaln(k + 1, n - k + 1) + np.log(alpha)
-
-    def excluded(p):
-        return mixture >= xlogy(k, p) + xlog1py(n - k, -p)
-
-    low, high = np.zeros(k.shape), k / n
-    for _ in range(55):
-        middle = (low + high) / 2
-        out = excluded(middle)
-        low, high = np.where(out, middle, low), np.where(out, high, middle)
-    return low
+    level = betaln(k + 1, n - k + 1) + np.log(alpha)
+    some = np.maximum(k, 1)
+    # The likelihood is concave in log p: from the left no step goes beyond the end.
+    log_p = level / some
+    for _ in range(_MOST_STEPS):
+        p = np.exp(log_p)
+        missing = level - k * log_p - xlog1py(n - k, -p)
+        step = np.maximum(missing, 0.0) / np.maximum(some - (n - k) * p / (1 - p), 1e-9)
+        log_p = log_p + step
+        if np.all(step < 1e-14):
+            break
+    return np.where(k > 0, np.exp(log_p), 0.0)
 
 
 def _running_sums(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,67 +162,31 @@ def _running_sums(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _radius(squares: np.ndarray, size: np.ndarray, log_bound: float) -> np.ndarray:
-    """The |S_n| at which the mixture reaches the bound, by bisection on [0, n]."""
-    low, high = np.zeros(squares.shape), np.broadcast_to(size, squares.shape) * 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        out = _log_mixture(middle, squares) >= log_bound
-        low, high = np.where(out, low, middle), np.where(out, middle, high)
-    return high
+    """The |S_n| ≤ n at which the mixture reaches the bound, by Newton's method."""
+    # Its logarithm is convex: from the right no step goes beyond the root.
+    s = np.broadcast_to(size, squares.shape) * 1.0
+    for _ in range(_MOST_STEPS):
+        value, slope = _log_mixture(s, squares)
+        step = np.maximum(value - log_bound, 0.0) / slope
+        s = s - step
+        if np.all(step < 1e-12 * s):
+            break
+    return s
 
 
-def _log_mixture(s: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Log ∫ exp(λs − ψ(λ)v) over the law of u = 1 − λ, ∝ u^(ρ−1) e^(−ρu) on (0, 1]."""
+def _log_mixture(s: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log ∫ exp(λs − ψ(λ)v) over u = 1 − λ in (0, 1], ∝ u^(ρ−1) e^(−ρu); its slope."""
+    shape, rate = v + _MIXING, s + v + _MIXING
+    area = _log_lower(shape, rate)
+    slope = 1 - np.exp(_log_lower(shape + 1, rate) - area)
+    return s + v + area - _log_lower(_MIXING, _MIXING), slope
+
+
+def _log_lower(shape: Any, rate: Any) -> Any:
+    """Logarithm of ∫₀¹ u^(shape−1) e^(−rate u) du."""
     from scipy.special import gammainc, gammaln  # heavy, and used only here
 
-    def log_lower(shape, rate):
-        """Logarithm of ∫₀¹ u^(shape−1) e^(−rate u) du."""
-        part = gammainc(shape, rate)
-        return gammaln(shape) + np.log(part) - shape * np.log(rate)
-
-    return s + v + log_lower(v + _MIXING, s + v + _MIXING) - log_lower(_MIXING, _MIXING)
-
-
-def _fewest(n: np.ndarray, p: float, log_bound: float) -> np.ndarray:
-    """Smallest k at which the mixture over θ < p is below the bound, by bisection."""
-    from scipy.special import betainc, betaln  # heavy, and used only here
-
-    def excluded(k):
-        with np.errstate(divide="ignore"):  # log 0 far above p: not excluded
-            part = np.log(betainc(k + 1, n - k + 1, p))
-        likelihood = k * np.log(p) + (n - k) * np.log1p(-p)
-        return betaln(k + 1, n - k + 1) + part - np.log(p) - likelihood >= log_bound
-
-    # k = n is never excluded, and -1 always counts as excluded.
-    below, enough = np.full(n.shape, -1), n
-    while np.any(enough - below > 1):
-        middle = (below + enough) // 2
-        out = (middle < 0) | excluded(np.maximum(middle, 0))
-        below, enough = np.where(out, middle, below), np.where(out, enough, middle)
-    return enough
-
-
-def _order_statistics(values: np.ndarray, n: np.ndarray, ranks: np.ndarray):
-    """The value of that rank among the first n, at each look; ±inf outside of 1..n."""
-    found = np.empty(n.size)
-    for i, (size, rank) in enumerate(zip(n.tolist(), ranks.tolist(), strict=True)):
-        if rank < 1 or rank > size:
-            found[i] = -np.inf if rank < 1 else np.inf
-        else:
-            found[i] = np.partition(values[:size], rank - 1)[rank - 1]
-    return found
-
-
-def _looks(at: Any, size: int) -> np.ndarray:
-    if at is None:
-        return np.arange(1, size + 1)
-    n = _samples.integers("at", at)
-    if n.ndim != 1 or not n.size or n[0] < 1 or n[-1] > size or np.any(np.diff(n) < 1):
-        raise ValueError(
-            f"Argument `at` must hold increasing sample sizes between 1 and {size}, "
-            f"but is {n.tolist()}."
-        )
-    return n
+    return gammaln(shape) + np.log(gammainc(shape, rate)) - shape * np.log(rate)
 
 
 def _bounds(bounds: Any, values: np.ndarray) -> tuple[float, float]:

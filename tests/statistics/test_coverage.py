@@ -71,6 +71,19 @@ def test_survival_median_and_restricted_means(name, size):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
+def test_restricted_mean_where_two_of_three_are_censored(size):
+    law, rng = LAWS["log-normal"], np.random.default_rng(size)
+    horizon = law.ppf(0.36)
+    area = scipy.integrate.quad(law.sf, 0, horizon)[0]
+    covered = np.empty(REPLICATIONS)
+    for i, dwell in enumerate(law.rvs((REPLICATIONS, size), random_state=rng)):
+        seen = observe(rng, dwell, 1.1 * horizon)
+        covered[i] = holds(restricted_mean(*seen, horizon=horizon), area)
+    check(covered)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
 def test_log_rank_rejects_equal_groups_as_often_as_it_says(size):
     rng = np.random.default_rng(size)
     groups = np.arange(size) % 3

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from plateaux.statistics import (
@@ -21,7 +22,7 @@ def observations(seed, size=80):
 
 
 @pytest.mark.parametrize("horizon", [0.5, 3.0, 4.25, 100.0])
-def test_without_censoring_it_is_students_interval(horizon):
+def test_without_censoring_the_error_is_that_of_a_mean(horizon):
     durations, _ = observations(0)
     mean = restricted_mean(durations, np.zeros(80, bool), horizon=horizon)
     cut = np.minimum(durations, horizon)
@@ -29,9 +30,16 @@ def test_without_censoring_it_is_students_interval(horizon):
         assert mean.estimate == 0.5
         return
     np.testing.assert_allclose(mean.estimate, cut.mean(), rtol=1e-12)
-    error = cut.std(ddof=1) / np.sqrt(80)
-    ends = scipy.stats.t(79, cut.mean(), error).interval(0.95)
-    np.testing.assert_allclose([mean.low, mean.high], ends, rtol=1e-12)
+    half = scipy.stats.t(79).ppf(0.975) * cut.std(ddof=1) / np.sqrt(80)
+    np.testing.assert_allclose(half_width(mean, horizon), half, rtol=1e-9)
+
+
+def half_width(mean, horizon):
+    """The half-width before the map log(mean/(τ − mean)), the same at both ends."""
+    logits = [scipy.special.logit(part / horizon) for part in mean]
+    np.testing.assert_allclose(2 * logits[0], logits[1] + logits[2], rtol=1e-9)
+    slope = horizon / mean.estimate / (horizon - mean.estimate)
+    return (logits[2] - logits[0]) / slope
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -51,8 +59,7 @@ def test_variance_is_the_formulas(seed):
         variance += area**2 * d / (n * (n - d))
     size = curve.at_risk[0]
     half = scipy.stats.t(size - 1).ppf(0.95) * np.sqrt(variance * size / (size - 1))
-    np.testing.assert_allclose(mean.high - mean.estimate, half, rtol=1e-4)
-    np.testing.assert_allclose(mean.estimate - mean.low, half, rtol=1e-4)
+    np.testing.assert_allclose(half_width(mean, horizon), half, rtol=1e-4)
 
 
 def test_agrees_with_lifelines():
@@ -70,15 +77,17 @@ def test_agrees_with_lifelines():
     placebo = restricted_mean(WEEKS[21:], CENSORED[21:], horizon=20.0)
     np.testing.assert_allclose(placebo.estimate, 8.428571428571429, rtol=1e-13)
     half = scipy.stats.t(20).ppf(0.975) * np.sqrt(33.768660990476434 / 20)
-    np.testing.assert_allclose(placebo.high - placebo.estimate, half, rtol=1e-5)
+    np.testing.assert_allclose(half_width(placebo, 20.0), half, rtol=1e-5)
 
 
 def test_interval_stays_within_zero_and_the_horizon():
     durations = np.array([0.1, 0.1, 9.0, 9.0])
     mean = restricted_mean(durations, np.zeros(4, bool), horizon=8.0)
-    assert (mean.low, mean.high) == (0.0, 8.0)
-    one = restricted_mean([1.0], [False], horizon=8.0)
-    assert one == (1.0, 0.0, 8.0)
+    assert 0.0 < mean.low < 1.0
+    assert 7.0 < mean.high < 8.0
+    assert restricted_mean([1.0], [False], horizon=8.0) == (1.0, 0.0, 8.0)
+    assert restricted_mean([2.0] * 5, [False] * 5, horizon=8.0) == (2.0, 2.0, 2.0)
+    assert restricted_mean([0.0] * 5, [False] * 5, horizon=8.0) == (0.0, 0.0, 0.0)
 
 
 def test_no_event_before_the_horizon():

@@ -74,7 +74,7 @@ def test_proportion_is_about_as_narrow_as_at_one_look(p):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("p", [0.02, 0.3, 0.5])
+@pytest.mark.parametrize("p", [0.02, 0.5])
 def test_proportion_holds_at_every_look(p):
     missed = 0
     for seed in range(20):
@@ -142,10 +142,9 @@ def test_mean_is_about_as_narrow_as_at_one_look(a, b, looks):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", ["uniform", "rare", "coin"])
+@pytest.mark.parametrize("law", ["rare", "coin"])
 def test_mean_holds_at_every_look(law):
     draw, mean = {
-        "uniform": (lambda rng, shape: rng.random(shape), 0.5),
         "rare": (lambda rng, shape: rng.beta(0.1, 2.0, shape), 0.1 / 2.1),
         "coin": (lambda rng, shape: (rng.random(shape) < 0.2) * 1.0, 0.2),
     }[law]
