@@ -1,14 +1,34 @@
-"""Statistics of groups of lanes: survival, proportions, quantiles, summaries."""
+"""Statistics of groups of lanes: survival, tests, regression, intervals, summaries."""
 
 from ._samples import Interval as Interval
+from .agreement import Agreement as Agreement
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .log_histogram import (
     histogram_quantiles as histogram_quantiles,
     log_bins as log_bins,
     log_histogram as log_histogram,
 )
+from .log_rank import LogRank as LogRank, log_rank as log_rank
 from .proportions import wilson as wilson
+from .quantile_sequences import quantile_sequence as quantile_sequence
 from .quantiles import quantile_band as quantile_band, quantiles as quantiles
+from .regression import (
+    LogDurationRegression as LogDurationRegression,
+    accelerated_failure_time as accelerated_failure_time,
+)
+from .restricted_mean import (
+    difference as difference,
+    restricted_mean as restricted_mean,
+)
+from .sensitivity import (
+    DefinitionRow as DefinitionRow,
+    SensitivityTable as SensitivityTable,
+    sensitivity_table as sensitivity_table,
+)
+from .sequences import (
+    bernoulli_sequence as bernoulli_sequence,
+    mean_sequence as mean_sequence,
+)
 from .summary import (
     PlateauSummary as PlateauSummary,
     plateau_summary as plateau_summary,

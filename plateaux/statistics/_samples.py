@@ -77,6 +77,51 @@ def integers(name: str, value: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def durations(value: Any) -> np.ndarray:
+    """Durations of shape (m,), finite and non-negative, else a refusal."""
+    array = floats("durations", value, ("m",))
+    if not np.all(np.isfinite(array)) or np.any(array < 0):
+        raise ValueError(
+            "Argument `durations` must be finite and non-negative, but spans "
+            f"{array.min()} to {array.max()}; a duration without an end is "
+            "the observed part with `censored` true."
+        )
+    return array
+
+
+def labels(name: str, value: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct labels, in order, and the number of each entry's among them."""
+    array = host(name, value)
+    same_shape(name, array, (size,))
+    if array.dtype.kind not in "biuUT":
+        raise TypeError(
+            f"Argument `{name}` must hold words, integers or Booleans, but has dtype "
+            f"{array.dtype}."
+        )
+    return np.unique(array, return_inverse=True)
+
+
+def words(name: str, value: Any) -> np.ndarray:
+    """One word a lane as an array of shape (B,), else a refusal."""
+    array = np.asarray(value)
+    _rank(name, array, ("B",))
+    if array.dtype.kind not in "UOT":
+        raise TypeError(
+            f"Argument `{name}` must hold one word a lane, but has dtype "
+            f"{array.dtype}; translate codes to their names first."
+        )
+    return array.astype(str)
+
+
+def rows_used(name: str, count: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse counts above the size P of a table of shape (B, P)."""
+    if count.max() > shape[1]:
+        raise ValueError(
+            f"Argument `{name}` must not exceed the size of the table, {shape[1]}, but "
+            f"reaches {count.max()}."
+        )
+
+
 def same_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse an array of another shape."""
     if array.shape != shape:
@@ -103,6 +148,31 @@ def normal_quantile(confidence: float) -> float:
     """The z with P[|Z| ≤ z] = confidence for a standard normal Z."""
     level = confidence_level(confidence)
     return statistics.NormalDist().inv_cdf((1 + level) / 2)
+
+
+def student_quantile(confidence: float, degrees_of_freedom: int) -> float:
+    """The t with P[|T| ≤ t] = confidence for Student's T; inf without freedom."""
+    from scipy.special import stdtrit  # heavy, and used only here
+
+    level = confidence_level(confidence)
+    if degrees_of_freedom <= 0:
+        return float("inf")
+    return float(stdtrit(degrees_of_freedom, (1 + level) / 2))
+
+
+def mean_interval(values: np.ndarray, confidence: float) -> Interval:
+    """Mean of m values with Student's interval, infinite for a single one."""
+    mean, freedom = float(np.mean(values)), values.size - 1
+    if freedom == 0:
+        return Interval(mean, -np.inf, np.inf)
+    error = float(np.std(values, ddof=1)) / np.sqrt(values.size)
+    half = student_quantile(confidence, freedom) * error
+    return Interval(mean, mean - half, mean + half)
+
+
+def cut(of: Interval, highest: float) -> Interval:
+    """The interval within [0, highest]."""
+    return Interval(of.estimate, max(of.low, 0.0), min(of.high, highest))
 
 
 def _rank(name: str, array: np.ndarray, shape: tuple[str, ...]) -> None:

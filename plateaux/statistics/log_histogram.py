@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from . import _samples
-from .quantiles import probabilities_between, ranks
+from .quantiles import probabilities_between, rank_of
 
 # Losses below are as good as exact fits, losses above belong to runs that diverge.
 LOWEST, HIGHEST = 1e-25, 1e10
@@ -108,7 +108,7 @@ def histogram_quantiles(
     p = probabilities_between(probabilities)
     below = np.cumsum(counts, axis=-1, dtype=np.int64)
     total = below[..., -1:]
-    wanted = np.moveaxis(ranks(p, total), -1, 0)
+    wanted = np.moveaxis(rank_of(p, total), -1, 0)
     place = np.sum(below[None] < wanted[..., None], axis=-1)
     middle = 2 * ends[1:] * ends[:-1] / (ends[1:] + ends[:-1])
     points = np.concatenate([ends[:1], middle, [np.inf]])

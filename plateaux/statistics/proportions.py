@@ -35,6 +35,18 @@ def wilson(successes: Any, trials: Any, *, confidence: float = 0.95) -> Interval
 
     Reference: Wilson (1927), J. Am. Stat. Assoc. 22, 209-212.
     """
+    k, n = counts(successes, trials)
+    z = _samples.normal_quantile(confidence)
+    p = k / n
+    centre = p + z**2 / (2 * n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low = np.where(k == 0, 0.0, (centre - half) / (1 + z**2 / n))
+    high = np.where(k == n, 1.0, (centre + half) / (1 + z**2 / n))
+    return Interval(p, low, high)
+
+
+def counts(successes: Any, trials: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Successes k and trials N as integers with 0 ≤ k ≤ N, N ≥ 1, else a refusal."""
     k = _samples.integers("successes", successes)
     n = _samples.integers("trials", trials)
     if np.any(n < 1):
@@ -47,10 +59,4 @@ def wilson(successes: Any, trials: Any, *, confidence: float = 0.95) -> Interval
             "Argument `successes` must not exceed `trials`, but is "
             f"{successes} of {trials}."
         )
-    z = _samples.normal_quantile(confidence)
-    p = k / n
-    centre = p + z**2 / (2 * n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    low = np.where(k == 0, 0.0, (centre - half) / (1 + z**2 / n))
-    high = np.where(k == n, 1.0, (centre + half) / (1 + z**2 / n))
-    return Interval(p, low, high)
+    return k, n

@@ -1,4 +1,4 @@
-"""Quantiles over lanes, and their exact bootstrap intervals."""
+"""Quantiles over lanes, and their distribution-free intervals."""
 
 from typing import Any
 
@@ -32,22 +32,26 @@ def quantiles(values: Any, probabilities: Any) -> np.ndarray:
         [ 2. inf]
     """
     values = _values(values)
-    places = ranks(probabilities_between(probabilities), len(values))
-    return np.sort(values, axis=0)[places - 1]
+    ranks = rank_of(probabilities_between(probabilities), len(values))
+    return np.sort(values, axis=0)[ranks - 1]
 
 
 def quantile_band(
     values: Any, probabilities: Any, *, confidence: float = 0.95
 ) -> Interval:
-    r"""Quantiles over lanes with bootstrap percentile intervals, for every column.
+    r"""Quantiles over lanes with distribution-free intervals, for every column.
 
-    Resampling B lanes with replacement, the bootstrap quantile (the k-th in order
-    of a resample, k = ⌈pB⌉) is at most the j-th value in order with probability
-    P[Binomial(B, j/B) ≥ k]: at least k draws must fall on the first j lanes. So the
-    percentile interval, the α/2 and 1 − α/2 quantiles of the bootstrap
-    distribution, needs no random numbers: it is the limit of infinitely many
-    resamples. It covers each column (saved time) by itself. Near the ends of the
-    sample (pB or (1−p)B below about 5) it covers less than it says.
+    The number of B values that lie below the quantile of probability p is
+    Binomial(B, p), whatever their continuous distribution; so the i-th and the j-th
+    value in order have the quantile between them with probability
+    P[i ≤ Binomial(B, p) < j]. The interval starts from the ranks that leave at most
+    α/2 at either end, α = 1 − confidence, and moves each end inwards by one if that
+    brings this coverage nearer to the confidence: from 50 lanes on it misses it by
+    at most 0.01. Ties only raise it. It covers each column (saved time) by itself.
+    Near the ends of the sample (pB or (1−p)B below about 5) there may be no such
+    ranks; then it ends at the smallest or largest value and covers less than it
+    says. Bootstrap percentile intervals, also between two values in order, cover
+    less: 0.88 instead of 0.95 for p = 0.9 of 50 lanes.
 
     Cost: one sort, O(Bt log B); no memory beyond a copy of the values.
 
@@ -70,18 +74,19 @@ def quantile_band(
         >>> print(band.estimate, band.low, band.high)
         [[49.]] [[39.]] [[59.]]
 
-    References: Efron (1979), Ann. Stat. 7, 1-26, section 3; Maritz & Jarrett
-    (1978), J. Am. Stat. Assoc. 73, 194-196.
+    Reference: David & Nagaraja (2003), Order Statistics, 7.1.
     """
     values = _values(values)
-    tail = (1 - _samples.confidence_level(confidence)) / 2
-    places = ranks(probabilities_between(probabilities), len(values))
-    low, high = (
-        np.array([_bootstrap_rank(len(values), k, level) for k in places.tolist()])
-        for level in (tail, 1 - tail)
-    )
+    level = _samples.confidence_level(confidence)
+    p = probabilities_between(probabilities)
+    ranks = rank_of(p, len(values))
+    ends = [
+        _interval_ranks(len(values), *each, level)
+        for each in zip(p.tolist(), ranks.tolist(), strict=True)
+    ]
+    low, high = np.array(ends).T
     ordered = np.sort(values, axis=0)
-    return Interval(ordered[places - 1], ordered[low - 1], ordered[high - 1])
+    return Interval(ordered[ranks - 1], ordered[low - 1], ordered[high - 1])
 
 
 def _values(values: Any) -> np.ndarray:
@@ -101,28 +106,33 @@ def probabilities_between(probabilities: Any) -> np.ndarray:
     return p
 
 
-def ranks(probabilities: np.ndarray, num_values: Any) -> np.ndarray:
-    """Places ⌈pB⌉, from 1, of quantiles among B values in order."""
+def rank_of(probabilities: np.ndarray, num_values: Any) -> np.ndarray:
+    """Rank ⌈pB⌉ of the quantile of probability p among B values."""
     # 0.07·100 is 7.000000000000001: rounding must not move a rank up.
-    places = np.ceil(probabilities * num_values - 1e-9).astype(int)
-    return np.clip(places, 1, num_values)
+    ranks = np.ceil(probabilities * num_values - 1e-9).astype(int)
+    return np.clip(ranks, 1, num_values)
 
 
-def _bootstrap_rank(num_values: int, rank: int, probability: float) -> int:
-    """Smallest j with P[Binomial(B, j/B) ≥ rank] ≥ probability, by bisection."""
-    below, enough = 0, num_values
-    while enough - below > 1:
-        middle = (below + enough) // 2
-        if _binomial_tail(num_values, middle / num_values, rank) >= probability:
-            enough = middle
-        else:
-            below = middle
-    return enough
+def _interval_ranks(num_values: int, probability: float, rank: int, confidence: float):
+    """Ranks around the quantile's whose coverage is nearest to the confidence."""
+    from scipy.special import bdtr  # heavy, and used only here
+
+    # below[j] = P[fewer than j of B values lie below the quantile].
+    below = np.concatenate(
+        [[0.0], bdtr(np.arange(num_values), num_values, probability)]
+    )
+    tail = (1 - confidence) / 2
+    low = int(np.sum(below <= tail)) - 1
+    high = int(np.sum(below < 1 - tail))
+    pairs = [
+        (min(max(i, 1), rank), max(min(j, num_values), rank))
+        for i in (low, low + 1)
+        for j in (high, high - 1)
+        if i < j
+    ]
+    # Rounded, so that pairs of equal coverage are told apart by order alone.
+    return min(pairs, key=lambda pair: _miss(below, *pair, confidence))
 
 
-def _binomial_tail(n: int, p: float, k: int) -> float:
-    """P[Binomial(n, p) ≥ k] for 0 < p < 1, summed in logarithms."""
-    i = np.arange(k, n + 1)
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    choose = log_factorial[n] - log_factorial[i] - log_factorial[n - i]
-    return float(np.sum(np.exp(choose + i * np.log(p) + (n - i) * np.log1p(-p))))
+def _miss(below: np.ndarray, low: int, high: int, confidence: float) -> float:
+    return round(abs(float(below[high] - below[low]) - confidence), 12)

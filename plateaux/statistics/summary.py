@@ -23,7 +23,7 @@ class PlateauSummary(NamedTuple):
         pooled_lanes: Lanes whose plateaus enter all entries below but the last two.
         num_plateaus_mean: Mean number of plateaus of a pooled lane, or None if no
             lane is pooled.
-        num_plateaus: Quartiles of the number of plateaus, each with its bootstrap
+        num_plateaus: Quartiles of the number of plateaus, each with its
             interval (shape (3,)), or None if no lane is pooled.
         overflowed: Pooled lanes with more plateaus than their table holds.
         pooled_plateaus: Number of plateaus whose dwells are pooled.
@@ -33,7 +33,7 @@ class PlateauSummary(NamedTuple):
         median_dwell: Median dwell with its interval, or None if there is no plateau.
         dead: P[dead network] with its Wilson interval, or None if not asked for.
         final_loss: Quartiles of the last loss over all lanes, each with its
-            bootstrap interval (shape (3,)); inf for lanes that diverged.
+            interval (shape (3,)); inf for lanes that diverged.
     """
 
     lanes: int
@@ -103,7 +103,8 @@ def plateau_summary(
     """
     losses = _samples.floats("losses", losses, ("B", "t"))
     lanes = len(losses)
-    labels = _labels(outcomes, lanes)
+    labels = _samples.words("outcomes", outcomes)
+    _samples.same_shape("outcomes", labels, (lanes,))
     dwell, censored, count = _table(dwell, censored, count, lanes)
     overflow = np.zeros(lanes, bool) if overflow is None else overflow
     overflow = _samples.booleans("overflow", overflow, (lanes,))
@@ -169,17 +170,6 @@ def probability_below(
     return wilson(int(reached.sum()), len(losses), confidence=confidence)
 
 
-def _labels(outcomes: Any, lanes: int) -> np.ndarray:
-    labels = np.asarray(outcomes)
-    _samples.same_shape("outcomes", labels, (lanes,))
-    if labels.dtype.kind not in "UOT":
-        raise TypeError(
-            "Argument `outcomes` must hold one word a lane, but has dtype "
-            f"{labels.dtype}; translate codes to their names first."
-        )
-    return labels.astype(str)
-
-
 def _table(dwell, censored, count, lanes):
     dwell = _samples.floats("dwell", dwell, ("B", "P"))
     censored = _samples.booleans("censored", censored, dwell.shape)
@@ -190,11 +180,7 @@ def _table(dwell, censored, count, lanes):
             "Arguments `dwell` and `losses` must have one row a lane each, but have "
             f"{len(dwell)} and {lanes} rows."
         )
-    if count.max() > dwell.shape[1]:
-        raise ValueError(
-            "Argument `count` must not exceed the size of the table, "
-            f"{dwell.shape[1]}, but reaches {count.max()}."
-        )
+    _samples.rows_used("count", count, dwell.shape)
     return dwell, censored, count
 
 

@@ -91,7 +91,7 @@ def kaplan_meier(
     References: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53, 457-481; Kalbfleisch
     & Prentice (2002), The Statistical Analysis of Failure Time Data, 1.4.
     """
-    durations = _durations(durations)
+    durations = _samples.durations(durations)
     censored = _samples.booleans("censored", censored, durations.shape)
     _checks.known("transform", transform, TRANSFORMS)
     z = _samples.normal_quantile(confidence)
@@ -165,17 +165,6 @@ def median_survival(curve: SurvivalCurve) -> Interval:
         _first_time(curve.times, curve.low, unreached),
         _first_time(curve.times, curve.high, np.inf),
     )
-
-
-def _durations(durations: Any) -> np.ndarray:
-    durations = _samples.floats("durations", durations, ("m",))
-    if not np.all(np.isfinite(durations)) or np.any(durations < 0):
-        raise ValueError(
-            "Argument `durations` must be finite and non-negative, but spans "
-            f"{durations.min()} to {durations.max()}; a duration without an end is "
-            "the observed part with `censored` true."
-        )
-    return durations
 
 
 def _greenwood_sum(at_risk: np.ndarray, events: np.ndarray) -> np.ndarray:

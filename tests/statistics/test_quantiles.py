@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -20,26 +18,38 @@ def test_rounding_does_not_move_a_rank():
     assert quantiles(np.arange(1.0, 101.0), [0.07])[0] == 7.0
 
 
-def every_resample_interval(values, rank, tail):
-    """The percentile interval from all B^B resamples."""
-    resamples = itertools.product(values, repeat=len(values))
-    distribution = np.sort([sorted(sample)[rank - 1] for sample in resamples])
-    total = len(distribution)
-    return [
-        distribution[max(int(np.ceil(level * total - 1e-9)), 1) - 1]
-        for level in (tail, 1 - tail)
-    ]
+@pytest.mark.parametrize("size", [50, 60, 77, 100, 301])
+@pytest.mark.parametrize("probability", [0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95])
+def test_interval_has_the_coverage_nearest_to_the_confidence(
+    size, probability, confidence
+):
+    band = quantile_band(np.arange(1.0, size + 1), [probability], confidence=confidence)
+    low, high = int(band.low[0]), int(band.high[0])
+    below = scipy.stats.binom(size, probability)
+    # One rank at one end changes the coverage by at most the largest probability.
+    jump = below.pmf(np.arange(size)).max()
+    miss = abs(predicted_coverage(size, low, high, probability) - confidence)
+    assert miss <= jump / 2
+    assert miss < 0.01 or confidence < 0.95
+    for tail in (below.cdf(low - 1), below.sf(high - 1)):
+        assert abs(tail - (1 - confidence) / 2) <= jump
 
 
-@pytest.mark.parametrize("size", [2, 4, 5])
-@pytest.mark.parametrize("probability", [0.2, 0.5, 0.75])
-@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.9])
-def test_interval_is_that_of_all_resamples(size, probability, confidence):
-    values = np.array([3.0, -1.0, 7.0, 0.5, 2.0])[:size]
-    rank = int(np.ceil(probability * size - 1e-9))
-    low, high = every_resample_interval(values, rank, (1 - confidence) / 2)
-    band = quantile_band(values, [probability], confidence=confidence)
-    assert (band.low[0], band.high[0]) == (low, high)
+def test_interval_of_a_median_has_about_equal_tails():
+    band = quantile_band(np.arange(1.0, 101.0), [0.5])
+    assert (band.low[0], band.high[0]) in ((40, 60), (41, 61))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("confidence", [0.01, 0.95])
+def test_small_samples_end_at_their_extremes(size, confidence):
+    band = quantile_band(np.arange(1.0, size + 1), [0.2, 0.9], confidence=confidence)
+    assert np.all((band.low >= 1) & (band.high <= size))
+    assert np.all((band.low <= band.estimate) & (band.estimate <= band.high))
+    if confidence == 0.95:
+        assert band.low.min() == 1
+        assert band.high.max() == size
 
 
 def test_columns_are_independent_and_ordered():

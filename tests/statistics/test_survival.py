@@ -6,11 +6,9 @@ import pytest
 import scipy.stats
 
 from plateaux.statistics import kaplan_meier, median_survival, survival_at
+from tests.statistics.remission import CENSORED, WEEKS
 
-# Remission times in weeks under 6-mercaptopurine (Freireich et al. 1963), with the
-# estimates printed in survival textbooks.
-WEEKS = [6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
-CENSORED = [False] * 9 + [True] * 12
+# Estimates printed in survival textbooks.
 TEXTBOOK = {  # time: (at risk, events, S, standard error)
     6: (21, 3, 0.857, 0.0764),
     7: (17, 1, 0.807, 0.0869),
@@ -35,7 +33,7 @@ def reference(durations, censored):
 
 
 def test_textbook_example():
-    curve = kaplan_meier(np.array(WEEKS, float), CENSORED)
+    curve = kaplan_meier(WEEKS[:21], CENSORED[:21])
     assert curve.times.tolist() == list(TEXTBOOK)
     at_risk, events, survival, error = zip(*TEXTBOOK.values(), strict=True)
     assert curve.at_risk.tolist() == list(at_risk)
