@@ -15,6 +15,7 @@ from ..problems import PROBLEMS
 from ..stages import plateaus
 from . import tables, toml
 from .methods import MethodTable
+from .stopping import StopTable
 from .tables import at_least, leaf, one_of, positive, truth
 
 PRECISIONS = ("float32", "float64")
@@ -227,6 +228,7 @@ class SweepSpec:
         recording: `RecordingTable`.
         plateaus: `PlateausTable`.
         sweep: `LanesTable`.
+        stop: `StopTable`: when a point has lanes enough; None trains all of them.
 
     Raises:
         ValueError: If a key or name is unknown (the nearest known one is said), a
@@ -257,20 +259,41 @@ class SweepSpec:
     recording: Any = field(default_factory=dict)
     plateaus: Any = field(default_factory=dict)
     sweep: Any
+    stop: Any = None
 
     def __post_init__(self):
         tables.word("name", self.name)
         _checks.known("precision", tables.word("precision", self.precision), PRECISIONS)
         for header, cls in TABLES.items():
-            value = getattr(self, header)
-            if isinstance(value, Mapping):
-                value = cls.from_dict(value)
-            if not isinstance(value, cls):
-                raise TypeError(
-                    f"Argument `{header}` must be a table [{header}] of keys, but is "
-                    f"{value!r}."
-                )
-            object.__setattr__(self, header, value)
+            self._read(header, cls)
+        if self.stop is not None:
+            self._read("stop", StopTable)
+            self._check_stop()
+
+    def _read(self, header: str, cls: type[tables.Table]) -> None:
+        """Turn a mapping into its table."""
+        value = getattr(self, header)
+        if isinstance(value, Mapping):
+            value = cls.from_dict(value)
+        if not isinstance(value, cls):
+            raise TypeError(
+                f"Argument `{header}` must be a table [{header}] of keys, but is "
+                f"{value!r}."
+            )
+        object.__setattr__(self, header, value)
+
+    def _check_stop(self) -> None:
+        by, known = self.stop.by, self.plateaus.by
+        if self.stop.statistic in ("plateau", "dwell") and by not in known:
+            raise ValueError(
+                f"Argument `stop.by` must be one of `plateaus.by`, {', '.join(known)}, "
+                f"but is {by!r}."
+            )
+        if self.stop.budget is not None and self.stop.budget < self.chunk:
+            raise ValueError(
+                f"Argument `stop.budget` must be at least a chunk, {self.chunk} lanes, "
+                f"but is {self.stop.budget}."
+            )
 
     @property
     def chunk(self) -> int:
@@ -295,7 +318,7 @@ class SweepSpec:
         for key in entries:
             _checks.known("table or key of a sweep", key, names)
         for item in dataclasses.fields(cls):
-            optional = item.name in ("precision", "recording", "plateaus")
+            optional = item.name in ("precision", "recording", "plateaus", "stop")
             if item.name not in entries and not optional:
                 what = "key `name`" if item.name == "name" else f"table [{item.name}]"
                 raise ValueError(
@@ -315,7 +338,8 @@ class SweepSpec:
     def to_dict(self) -> dict[str, Any]:
         """The canonical form: every leaf, defaults included, as plain values."""
         head = {key: getattr(self, key) for key in HEAD}
-        return head | {header: getattr(self, header).to_dict() for header in TABLES}
+        body = {header: getattr(self, header).to_dict() for header in TABLES}
+        return head | body | ({"stop": self.stop.to_dict()} if self.stop else {})
 
     def to_toml(self) -> str:
         """The canonical form as TOML text."""

@@ -52,8 +52,8 @@ class StopTable(tables.Table):
         super().__post_init__()
         if (self.threshold is None) == (self.statistic == "below"):
             raise ValueError(
-                "Argument `stop.threshold` must be given for the statistic 'below', and "
-                f"for that alone, but is {self.threshold!r} for {self.statistic!r}."
+                "Argument `stop.threshold` must be given for the statistic 'below', "
+                f"and for no other, but is {self.threshold!r} for {self.statistic!r}."
             )
 
     @property
