@@ -4,10 +4,13 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import plot
-from ..plot._axes import require_matplotlib
+from ..plot._axes import require_matplotlib, time_ticks
 from ..statistics import SurvivalCurve, quantile_band
-from .groups import Group, plateaus_of_lane, typical_lanes
+from .axes import Facet
+from .groups import Group, at_risk, plateaus_of_lane, typical_lanes
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
 DPI = 150
@@ -34,24 +37,113 @@ def overview(
     band = quantile_band(of.losses, PROBABILITIES)
     plot.ensemble_band(of.times, band, PROBABILITIES, time_unit=of.time_unit, ax=left)
     left.set_title(f"loss of {len(of.lanes)} lanes", fontsize="medium")
-    _survival(right, curves, of.time_unit)
+    _survival(right, curves, of)
     thirds = [canvas.add_subplot(cells[1, part]) for part in THIRDS]
     _lanes(thirds, of, shaded)
     return _png(canvas)
 
 
-def comparison(curves: Mapping[str, SurvivalCurve], time_unit: str) -> bytes:
-    """Survival curves of several grid points in one picture."""
-    canvas = _figure((7.5, 3.6 + 0.25 * len(curves)))
+def comparison(
+    curves: Mapping[str, SurvivalCurve], groups: Mapping[str, Group], by: str
+) -> bytes:
+    """Survival curves of several grid points in one picture, with their risk table.
+
+    Args:
+        curves: Label to survival curve of the dwells.
+        groups: Label to grid point, of one unit of time.
+        by: The definition of a plateau.
+
+    Returns:
+        A PNG.
+    """
+    canvas = _figure((7.5, 3.7 + 0.45 * len(curves)))
     ax = canvas.subplots()
-    plot.survival_curves(curves, time_unit=time_unit, legend=False, ax=ax)
-    canvas.legend(loc="outside lower left")
+    ticks = _ticks(curves)
+    risk = ticks, {name: at_risk(groups[name], by, ticks) for name in curves}
+    unit = next(iter(groups.values())).time_unit
+    plot.survival_curves(curves, at_risk=risk, time_unit=unit, legend=False, ax=ax)
+    canvas.legend(loc="outside upper left", frameon=False, fontsize="small")
     return _png(canvas)
 
 
-def _survival(ax: Any, curves: Mapping[str, SurvivalCurve], time_unit: str) -> None:
+def final_losses(losses: Mapping[str, Any], ratios: Mapping[str, Any]) -> bytes:
+    """Distributions of final losses, and beside them of their ratios to proven bounds.
+
+    Args:
+        losses: Label to final losses, shape (B,).
+        ratios: Label to final losses over the point's bound; may be empty.
+
+    Returns:
+        A PNG.
+    """
+    canvas = _figure((9.5 if ratios else 6.5, 3.4 + 0.22 * len(losses)))
+    panels = canvas.subplots(1, 2 if ratios else 1, squeeze=False)[0]
+    plot.distribution(losses, legend=False, ax=panels[0])
+    handles = panels[0].get_legend_handles_labels()[0]
+    if ratios:
+        colors = [handles[list(losses).index(n)].get_color() for n in ratios]
+        plot.distribution(ratios, 1.0, colors=colors, legend=False, ax=panels[1])
+        handles = [*handles, panels[1].lines[-1]]
+    style = {"frameon": False, "fontsize": "small"}
+    canvas.legend(handles=handles, loc="outside upper left", **style)
+    return _png(canvas)
+
+
+def outcomes(counts: Mapping[str, Mapping[str, int]]) -> bytes:
+    """How the lanes of every grid point ended."""
+    canvas = _figure((9.5, 0.9 + 0.3 * len(counts)))
+    plot.outcomes(counts, ax=canvas.subplots())
+    return _png(canvas)
+
+
+def heat_maps(of: Facet, statistics: Mapping[str, tuple[Any, str]]) -> bytes:
+    """Statistics over two swept settings, a panel each.
+
+    Args:
+        of: Where the grid points lie.
+        statistics: What the numbers are, to one number a grid point, and the word
+            for a point without it.
+
+    Returns:
+        A PNG.
+    """
+    rows, columns = of.points.shape
+    down = -(-len(statistics) // 2)
+    wide, high = min(1.2 + 0.75 * columns, 5.5), min(1.0 + 0.5 * rows, 5.0)
+    canvas = _figure((2 * max(wide, 3.6), down * max(high, 1.9)))
+    panels = canvas.subplots(down, 2, squeeze=False).ravel()
+    for ax, (label, (numbers, missing)) in zip(
+        panels, statistics.items(), strict=False
+    ):
+        padded = np.append(np.asarray(numbers, dtype=float), np.nan)
+        values = padded[of.points]  # −1, no such grid point, is the last: NaN
+        log = _spans_decades(values)
+        plot.heat_map(values, of.rows, of.columns, log=log, missing=missing, ax=ax)
+        ax.set_title(label, fontsize="medium")
+    for ax in panels[len(statistics) :]:
+        ax.set_axis_off()
+    return _png(canvas)
+
+
+def _spans_decades(values: np.ndarray) -> bool:
+    """Whether finite numbers are positive, and some ten times others."""
+    known = values[np.isfinite(values)]
+    return bool(known.size and known.min() > 0 and known.max() >= 10 * known.min())
+
+
+def _ticks(curves: Mapping[str, SurvivalCurve]) -> np.ndarray:
+    """Times of a risk table, which the axis of the curves has ticks at."""
+    times = [np.concatenate([[0.0], c.times, [c.end]]) for c in curves.values()]
+    return time_ticks(np.concatenate(times), most=6)
+
+
+def _survival(ax: Any, curves: Mapping[str, SurvivalCurve], of: Group) -> None:
     if curves:
-        plot.survival_curves(curves, time_unit=time_unit, legend=False, ax=ax)
+        ticks = _ticks(curves)
+        known = {name: name.removeprefix("by ") for name in curves}
+        risk = ticks, {name: at_risk(of, by, ticks) for name, by in known.items()}
+        unit = of.time_unit
+        plot.survival_curves(curves, at_risk=risk, time_unit=unit, legend=False, ax=ax)
         # Above the axes, where it hides no curve, and narrower than they are.
         ax.legend(
             loc="lower center",

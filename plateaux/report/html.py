@@ -82,6 +82,11 @@ def definitions(pairs: Iterable[tuple[Any, Any]]) -> Markup:
     return tag("dl", *(join([tag("dt", a), tag("dd", b)]) for a, b in pairs))
 
 
+def section(title: str, *parts: Any) -> Markup:
+    """A part of the page under its heading."""
+    return tag("section", tag("h2", title), join(parts))
+
+
 def figure(png: bytes, alt: str, caption: Any, *, width: int) -> Markup:
     """A picture kept inside the page, at most that many rem wide."""
     source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")

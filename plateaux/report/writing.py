@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..sweeps import SweepError, open_sweep
-from . import sections
+from . import compared, sections
+from .axes import coordinates
 from .groups import Group, group, summary
 from .html import page
 from .words import hidden_units
@@ -78,6 +79,7 @@ def render(
         group(dataset, i, hidden_units(s), bounds) for i, s in enumerate(settings)
     ]
     summaries = [_summaries(of) for of in groups]
+    swept = coordinates(dataset)
     version = (manifest.get("runs") or [{}])[-1].get("versions", {}).get("plateaux")
     return page(
         f"Sweep: {spec.get('name', 'sweep')}",
@@ -85,6 +87,10 @@ def render(
             sections.progress(groups, directory),
             sections.what_was_run(spec, groups),
             sections.headline(groups, summaries),
+            compared.failed(groups),
+            compared.survival(groups, summaries, swept),
+            compared.over_the_grid(groups, summaries, swept),
+            compared.last_losses(groups, swept),
             sections.pictures(groups, summaries),
             sections.definitions_used(groups, list(settings)),
             sections.provenance(manifest),
