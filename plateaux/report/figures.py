@@ -10,6 +10,7 @@ from .. import plot
 from ..plot._axes import require_matplotlib, time_ticks
 from ..statistics import SurvivalCurve, quantile_band
 from .axes import Facet
+from .frames import Shown
 from .groups import Group, at_risk, plateaus_of_lane, typical_lanes
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -121,6 +122,37 @@ def heat_maps(of: Facet, statistics: Mapping[str, tuple[Any, str]]) -> bytes:
         plot.heat_map(values, of.rows, of.columns, log=log, missing=missing, ax=ax)
         ax.set_title(label, fontsize="medium")
     for ax in panels[len(statistics) :]:
+        ax.set_axis_off()
+    return _png(canvas)
+
+
+def run(of: Shown, plateaus: tuple[np.ndarray, ...], time_unit: str) -> bytes:
+    """A run as a whole: loss, activations; if univariate, function and kinks too.
+
+    Args:
+        of: The run's networks, evaluated.
+        plateaus: Columns start, end, censored of its plateaus.
+        time_unit: What one unit of time is, in words.
+
+    Returns:
+        A PNG.
+    """
+    univariate, kinked = of.values is not None, of.kinks is not None
+    canvas = _figure((9.5, 6.4 if univariate else 3.3))
+    panels = iter(canvas.subplots(2 if univariate else 1, 2, squeeze=False).ravel())
+    unit, times = {"time_unit": time_unit}, of.times[of.frames]
+    plot.loss_curve(of.times, of.losses, plateaus=plateaus, ax=next(panels), **unit)
+    if len(times) > 1:
+        active = of.pattern.sum(axis=2)
+        plot.activation_raster(times, active, ax=next(panels), **unit)
+    if univariate:
+        some = np.unique(np.linspace(0, len(times) - 1, 7).astype(int))
+        data = of.x, of.targets
+        drawn = of.points, of.values[some], times[some]
+        plot.function_snapshots(*drawn, data=data, ax=next(panels), **unit)
+    if kinked:
+        plot.kinks(times, of.kinks, of.x, ax=next(panels), **unit)
+    for ax in panels:
         ax.set_axis_off()
     return _png(canvas)
 
