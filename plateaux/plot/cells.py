@@ -285,18 +285,27 @@ def distribution(
     )
     if bound is not None:
         style = {"color": "black", "linestyle": ":", "linewidth": 1}
-        ax.axvline(1.0, label="no network is below", **style)
+        seen = ax.get_xlim()[0] <= 1.0
+        ax.axvline(1.0, label="no network is below" if seen else None, **style)
         ax.set_xlabel("final loss / lower bound")
-        _plain_ticks(ax)
+    _plain_ticks(ax)
     if legend:
         ax.legend(loc="lower right")
     return ax
 
 
 def _plain_ticks(ax) -> None:
-    """1, 2, 5, 10, … on a logarithmic axis: multiples are read as numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    """Ticks of a logarithmic axis in plain numbers, unless it spans many decades.
 
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    1, 2, 5, 10, … suit a few decades; an axis within one has evenly spaced ticks.
+    """
+    from matplotlib import ticker
+
+    low, high = ax.get_xlim()
+    if high > 1e4 * low:
+        return
+    narrow = high < 4 * low
+    locator = ticker.MaxNLocator(5) if narrow else ticker.LogLocator(subs=(1, 2, 5))
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())

@@ -1,6 +1,6 @@
 """Figures over a grid of settings: a statistic of two of them, and how runs ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,13 @@ NO_VALUE: dict[str, Any] = {
 @optional_ax
 def heat_map(
     values: Any,
-    rows: tuple[str, Sequence[Any]],
-    columns: tuple[str, Sequence[Any]],
+    rows: Any,
+    columns: Any,
     *,
     label: str = "",
     log: bool = False,
     missing: str = "none",
-    limits: tuple[float, float] | None = None,
+    limits: Any = None,
     ax: Any = None,
 ) -> Any:
     """Draw a statistic over two swept settings, a coloured and annotated cell each.
@@ -186,7 +186,8 @@ def _readable(mesh, value) -> str:
 def _short(value: float) -> str:
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.3g}".replace("-", "−")
+    digits = ".0f" if 1e3 <= abs(value) < 1e6 else ".3g"
+    return f"{value:{digits}}".replace("-", "−")
 
 
 def _entry(entry: Any) -> str:

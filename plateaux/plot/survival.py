@@ -142,22 +142,24 @@ def _risk_table(ax, times, rows, styles) -> None:
         "fontsize": "small",
         "va": "center",
     }
-    start = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (-26, -HEADING)}
+    # As far left as the widest number needs.
+    left = -14.0 - 3.2 * max(len(str(int(row.max(initial=0)))) for row in rows)
+    start = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (left - 8, -HEADING)}
     ax.annotate("number at risk", color="0.35", **start, **small)
     for i, (row, style) in enumerate(zip(rows, styles, strict=True)):
         below = -HEADING - ROW * (i + 1)
-        _piece_of_line(ax, below, style)
+        _piece_of_line(ax, left, below, style)
         for time, number in zip(times, row, strict=True):
             under = {"xy": (time, 0), "xycoords": ax.get_xaxis_transform()}
             words, place = f"{int(number)}", (0, below)
             ax.annotate(words, xytext=place, ha="center", **under, **small)
 
 
-def _piece_of_line(ax, below: float, style) -> None:
+def _piece_of_line(ax, left: float, below: float, style) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
     # Inches from the lower left corner of the axes.
     corner = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
-    ends, heights = [-26 / 72, -12 / 72], [below / 72] * 2
+    ends, heights = [(left - 8) / 72, (left + 8) / 72], [below / 72] * 2
     ax.add_artist(Line2D(ends, heights, transform=corner, clip_on=False, **style))

@@ -26,12 +26,17 @@ class Facet(NamedTuple):
 
 
 def coordinates(dataset: Any) -> dict[str, list[Any]]:
-    """The swept settings, "table.leaf" to the value at every grid point."""
-    return {
+    """The swept settings, "table.leaf" to the value at every grid point.
+
+    In the order of the grid: the last varies fastest along the points.
+    """
+    found = {
         str(name): [_value(v) for v in coordinate.values.tolist()]
         for name, coordinate in dataset.coords.items()
         if coordinate.dims == ("point",) and "." in str(name)
     }
+    # A store keeps no order of its coordinates.
+    return dict(sorted(found.items(), key=lambda item: -_first_change(item[1])))
 
 
 def facets(swept: Mapping[str, Sequence[Any]]) -> list[Facet]:
@@ -85,6 +90,12 @@ def batches(swept: Mapping[str, Sequence[Any]], count: int, most: int) -> list[r
         block *= len(_entries(values))
     size = most if block == 1 or count % block else block
     return [range(i, min(i + size, count)) for i in range(0, count, size)]
+
+
+def _first_change(values: Sequence[Any]) -> int:
+    """The first point whose value is not that of the point before."""
+    changed = (i for i in range(1, len(values)) if values[i] != values[i - 1])
+    return next(changed, len(values))
 
 
 def _entries(values: Sequence[Any]) -> list[Any]:

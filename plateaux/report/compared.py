@@ -17,6 +17,12 @@ Summaries = Mapping[str, PlateauSummary]
 Swept = Mapping[str, Sequence[Any]]
 MOST_PICTURES = 8  # of one kind; a page with more of them would not be read
 MOST_LANES = 24
+HOW_TO_READ = tag(
+    "p",
+    "The share of plateaus that last longer than a time, with 95 % intervals, and "
+    "ticks where plateaus were still running. At risk are the plateaus that were seen "
+    "to last at least so long.",
+)
 
 
 def survival(
@@ -26,8 +32,12 @@ def survival(
 
     A test between the curves, or their restricted means, belongs below each picture.
     """
-    parts = list(_survival_pictures(groups, summaries, swept))
-    return section("How long plateaus last", *parts) if parts else Markup()
+    parts = [
+        part
+        for by in dict.fromkeys(by for of in summaries for by in of)
+        for part in _survival_pictures(groups, summaries, swept, by)
+    ]
+    return section("How long plateaus last", HOW_TO_READ, *parts) if parts else Markup()
 
 
 def over_the_grid(
@@ -48,7 +58,8 @@ def over_the_grid(
 def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
     """Distributions of the last losses, and how far they are from proven bounds."""
     parts = []
-    for some in _parts(groups, swept):
+    for numbers in _parts(groups, swept):
+        some = [groups[i] for i in numbers]
         losses = {of.label: of.losses[:, -1] for of in some if len(of.lanes)}
         ratios = {
             of.label: losses[of.label] / of.bound
@@ -58,13 +69,15 @@ def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
         if losses:
             png = figures.final_losses(losses, ratios)
             alt = f"Distributions of the last losses of {_and(losses)}."
-            caption = (
-                "Share of stored lanes that end at or below a loss; a line that stays "
-                "below 1 lacks the lanes without a finite loss."
-            )
-            beside = " Right: the same over the proven bound." if ratios else ""
-            parts.append(figure(png, alt, caption + beside, width=66 if ratios else 46))
-    return section("Last losses", *parts) if parts else Markup()
+            parts.append(figure(png, alt, "", width=66 if ratios else 46))
+    if not parts:
+        return Markup()
+    words = (
+        "Share of stored lanes that end at or below a loss, and, where a proven bound "
+        "is known, at or below so many times the bound. A line that stays below 1 "
+        "lacks the lanes without a finite loss."
+    )
+    return section("Last losses", tag("p", words), *parts)
 
 
 def failed(groups: Sequence[Group]) -> Markup:
@@ -89,67 +102,57 @@ def failed(groups: Sequence[Group]) -> Markup:
     return section("Failures", picture, lanes)
 
 
-def _survival_pictures(groups, summaries, swept) -> Iterable[Markup]:
-    definitions = dict.fromkeys(by for of in summaries for by in of)
-    parts = _parts(groups, swept)
-    for by in definitions:
-        for some in parts:
-            found = {
-                of.label: (of, curve)
-                for of, numbers in zip(groups, summaries, strict=True)
-                for curve in [numbers[by].dwell if by in numbers else None]
-                if curve is not None and any(of is other for other in some)
-            }
-            units = {of.time_unit for of, _ in found.values()}
-            if len(found) > 1 and len(units) == 1:
-                yield _survival_picture(found, by)
+def _survival_pictures(groups, summaries, swept, by) -> Iterable[Markup]:
+    """Pictures of one definition, side by side under their heading; maybe none."""
+    found = []
+    for numbers in _parts(groups, swept):
+        of = {groups[i].label: groups[i] for i in numbers}
+        known = {i: summaries[i][by].dwell for i in numbers if by in summaries[i]}
+        curves = {groups[i].label: c for i, c in known.items() if c is not None}
+        units = {of[name].time_unit for name in curves}
+        if len(curves) > 1 and len(units) == 1:
+            png = figures.comparison(curves, of, by)
+            alt = f"Survival curves of the dwells of plateaus by {by}: {_and(curves)}."
+            found.append(figure(png, alt, "", width=46))
+    if found:
+        yield tag("h3", f"Plateaus by {by}")
+        yield tag("div", *found, class_="row")
 
 
-def _survival_picture(found: Mapping[str, Any], by: str) -> Markup:
-    alt = f"Survival curves of the dwells of plateaus by {by}: {_and(found)}."
-    caption = (
-        f"How long plateaus by {by} last: share of plateaus that last longer than a "
-        "time, with 95 % intervals, and ticks where plateaus were still running. "
-        "Below the axis, the plateaus that were seen to last so long."
-    )
-    curves = {name: curve for name, (_, curve) in found.items()}
-    groups = {name: of for name, (of, _) in found.items()}
-    return figure(figures.comparison(curves, groups, by), alt, caption, width=46)
+def _parts(groups: Sequence[Group], swept: Swept) -> list[range]:
+    """Numbers of the groups that go into one picture, at most one a colour."""
+    return batches(swept, len(groups), len(COLORS))[:MOST_PICTURES]
 
 
-def _parts(groups: Sequence[Group], swept: Swept) -> list[list[Group]]:
-    """Groups that go into one picture, at most one a colour."""
-    ranges = batches(swept, len(groups), len(COLORS))
-    return [[groups[i] for i in numbers] for numbers in ranges[:MOST_PICTURES]]
-
-
-def _statistics(groups, summaries) -> dict[str, tuple[list[float], str]]:
-    """What heat maps show: label to a number a grid point, and a word for none."""
+def _statistics(groups, summaries) -> dict[str, figures.Statistic]:
+    """What heat maps show: title to a number a grid point."""
     known = dict.fromkeys(by for of in summaries for by in of)
-    found: dict[str, tuple[list[float], str]] = {}
+    found: dict[str, figures.Statistic] = {}
     pairs = list(zip(groups, summaries, strict=True))
+    units = {of.time_unit for of in groups}
+    unit = units.pop() if len(units) == 1 else "time"
+    whole = 0.0, 1.0
     for by in [LATER] if LATER in known else list(known)[:1]:
+        dwells = [
+            _estimate(s[by].median_dwell) if by in s else np.nan for _, s in pairs
+        ]
         shares = [share_with_plateau(g, by) if by in s else np.nan for g, s in pairs]
-        found[f"median dwell of plateaus by {by}"] = (
-            [_estimate(s[by].median_dwell) if by in s else np.nan for s in summaries],
-            "no plateau",
-        )
-        found[f"share of lanes with a plateau by {by}"] = shares, "no lane"
-    found["median last loss"] = (
-        [_median_loss(numbers) for numbers in summaries],
-        "no lane",
-    )
-    found["share of lanes that failed"] = (
-        [
-            sum(map(len, failures(g).values())) / (len(g.lanes) or np.nan)
-            for g in groups
-        ],
-        "no lane",
-    )
+        statistic = figures.Statistic(dwells, unit, "no plateau")
+        found[f"median dwell of plateaus by {by}"] = statistic
+        statistic = figures.Statistic(shares, "share", "none completed", whole)
+        found[f"share of lanes with a plateau by {by}"] = statistic
+    losses = [_median_loss(numbers) for numbers in summaries]
+    found["median last loss"] = figures.Statistic(losses, "loss", "no lane")
+    failed = [sum(map(len, failures(of).values())) for of in groups]
+    parts = [
+        n / (len(of.lanes) or np.nan) for n, of in zip(failed, groups, strict=True)
+    ]
+    statistic = figures.Statistic(parts, "share", "no lane", whole)
+    found["share of lanes that failed"] = statistic
     return found
 
 
-def _heat_maps(facet: Facet, statistics: Mapping[str, tuple[Any, str]]) -> Markup:
+def _heat_maps(facet: Facet, statistics: Mapping[str, figures.Statistic]) -> Markup:
     (row, _), (column, _) = facet.rows, facet.columns
     where = f" at {facet.title}" if facet.title else ""
     alt = f"Heat maps over {row} and {column}{where}: {_and(statistics)}."
@@ -158,7 +161,7 @@ def _heat_maps(facet: Facet, statistics: Mapping[str, tuple[Any, str]]) -> Marku
         "such number. ∞: more than half of the plateaus outlast what was seen, or half "
         "of the lanes have no finite last loss."
     )
-    return figure(figures.heat_maps(facet, statistics), alt, caption, width=60)
+    return figure(figures.heat_maps(facet, statistics), alt, caption, width=66)
 
 
 def _median_loss(of: Summaries) -> float:

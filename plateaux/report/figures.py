@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def comparison(
     Returns:
         A PNG.
     """
-    canvas = _figure((7.5, 3.7 + 0.45 * len(curves)))
+    canvas = _figure((6.2, 3.2 + 0.45 * len(curves)))
     ax = canvas.subplots()
     ticks = _ticks(curves)
     risk = ticks, {name: at_risk(groups[name], by, ticks) for name in curves}
@@ -84,7 +84,8 @@ def final_losses(losses: Mapping[str, Any], ratios: Mapping[str, Any]) -> bytes:
     if ratios:
         colors = [handles[list(losses).index(n)].get_color() for n in ratios]
         plot.distribution(ratios, 1.0, colors=colors, legend=False, ax=panels[1])
-        handles = [*handles, panels[1].lines[-1]]
+        handles = panels[1].get_legend_handles_labels()[0][len(ratios) :]
+        handles = [*panels[0].get_legend_handles_labels()[0], *handles]
     style = {"frameon": False, "fontsize": "small"}
     canvas.legend(handles=handles, loc="outside upper left", **style)
     return _png(canvas)
@@ -97,30 +98,42 @@ def outcomes(counts: Mapping[str, Mapping[str, int]]) -> bytes:
     return _png(canvas)
 
 
-def heat_maps(of: Facet, statistics: Mapping[str, tuple[Any, str]]) -> bytes:
+class Statistic(NamedTuple):
+    """A number of every grid point.
+
+    Attributes:
+        values: One a grid point; NaN where there is none.
+        unit: What they are measured in.
+        missing: The word where there is none.
+        limits: Ends of the colour scale, or None.
+    """
+
+    values: Sequence[float]
+    unit: str
+    missing: str
+    limits: tuple[float, float] | None = None
+
+
+def heat_maps(of: Facet, statistics: Mapping[str, Statistic]) -> bytes:
     """Statistics over two swept settings, a panel each.
 
     Args:
         of: Where the grid points lie.
-        statistics: What the numbers are, to one number a grid point, and the word
-            for a point without it.
+        statistics: Title of a panel to its numbers.
 
     Returns:
         A PNG.
     """
-    rows, columns = of.points.shape
     down = -(-len(statistics) // 2)
-    wide, high = min(1.2 + 0.75 * columns, 5.5), min(1.0 + 0.5 * rows, 5.0)
-    canvas = _figure((2 * max(wide, 3.6), down * max(high, 1.9)))
+    canvas = _figure((9.5, down * max(1.1 + 0.45 * len(of.rows[1]), 2.0)))
     panels = canvas.subplots(down, 2, squeeze=False).ravel()
-    for ax, (label, (numbers, missing)) in zip(
-        panels, statistics.items(), strict=False
-    ):
-        padded = np.append(np.asarray(numbers, dtype=float), np.nan)
+    for ax, (title, one) in zip(panels, statistics.items(), strict=False):
+        padded = np.append(np.asarray(one.values, dtype=float), np.nan)
         values = padded[of.points]  # −1, no such grid point, is the last: NaN
-        log = _spans_decades(values)
-        plot.heat_map(values, of.rows, of.columns, log=log, missing=missing, ax=ax)
-        ax.set_title(label, fontsize="medium")
+        log = one.limits is None and _spans_decades(values)
+        style = {"missing": one.missing, "limits": one.limits, "label": one.unit}
+        plot.heat_map(values, of.rows, of.columns, log=log, ax=ax, **style)
+        ax.set_title(title, fontsize="medium")
     for ax in panels[len(statistics) :]:
         ax.set_axis_off()
     return _png(canvas)

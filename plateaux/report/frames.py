@@ -26,7 +26,8 @@ class Shown(NamedTuple):
         losses: Losses, shape (t,).
         frames: Places of the frames among these times, shape (F,).
         neurons: Numbers of the neurons shown, of `width`, shape (S,).
-        data: Numbers of the data shown, univariate ones sorted, shape (D,).
+        data: Numbers of the data shown, in order of a single input or else of a
+            single target, shape (D,).
         targets: Targets of the data shown, shape (D, …).
         predictions: Outputs at the data shown, shape (F, D, …).
         pattern: Activation pattern, shape (F, S, D).
@@ -71,12 +72,10 @@ def shown(problem: Any, run: Trajectory) -> Shown:
     of_frames = jnp.asarray(kept[frames])
     networks = jax.tree.map(lambda leaf: leaf[of_frames], run.saved["network"])
     univariate = problem.in_dim == 1
-    order = np.argsort(problem.x[:, 0]) if univariate else np.arange(problem.num_data)
-    data = order[_evenly(problem.num_data, MOST_DATA)]
+    data = _order(problem)[_evenly(problem.num_data, MOST_DATA)]
     x = problem.x[jnp.asarray(data)]
-    patterns = np.asarray(jax.vmap(lambda network: pattern(network, x))(networks))
+    patterns, predictions = map(np.asarray, _at_data(networks, x))
     neurons = _evenly(patterns.shape[1], MOST_NEURONS)
-    predictions = np.asarray(jax.vmap(lambda network: outputs(network, x))(networks))
     found = Shown(
         times=np.asarray(run.times)[kept],
         losses=np.asarray(run.losses)[kept],
@@ -94,17 +93,46 @@ def shown(problem: Any, run: Trajectory) -> Shown:
     return _with_function(found, networks, np.asarray(x)[:, 0], problem.x)
 
 
+def _order(problem: Any) -> np.ndarray:
+    """Data by the input if there is one, else by the target if that is a number."""
+    if problem.in_dim == 1:
+        return np.argsort(problem.x[:, 0], kind="stable")
+    if problem.y.ndim == 1:
+        return np.argsort(problem.y, kind="stable")
+    return np.arange(problem.num_data)
+
+
+@jax.jit
+def _at_data(networks: Any, x: Any) -> tuple[Any, Any]:
+    """Patterns (F, n, K) and outputs (F, K, …) of networks with a leading axis."""
+    at_x = lambda network: (pattern(network, x), outputs(network, x))
+    return jax.vmap(at_x)(networks)
+
+
+@jax.jit
+def _at_points(networks: Any, points: Any) -> Any:
+    """The functions (F, X) of univariate networks, each at its row of points."""
+    return jax.vmap(lambda network, z: outputs(network, z[:, None]))(networks, points)
+
+
+@jax.jit
+def _kinks(networks: Any) -> Any:
+    return jax.vmap(breakpoints)(networks)
+
+
 def _with_function(found: Shown, networks: Any, x: np.ndarray, inputs: Any) -> Shown:
     low, high = (float(end(inputs)) for end in (jnp.min, jnp.max))
     margin = MARGIN * (high - low) or 1.0
     points = jnp.linspace(low - margin, high + margin, NUM_POINTS, dtype=inputs.dtype)
-    at = jax.vmap(lambda network, z: outputs(network, z[:, None]))
     every = jnp.broadcast_to(points, (len(found.frames), NUM_POINTS))
     more = {"x": x, "points": np.asarray(points)}
-    more["values"] = np.asarray(at(networks, every))
+    more["values"] = np.asarray(_at_points(networks, every))
     if isinstance(networks, TwoLayer) and networks.activation.kinked:
-        kinks = jax.vmap(breakpoints)(networks)[:, jnp.asarray(found.neurons)]
-        more |= {"kinks": np.asarray(kinks), "heights": np.asarray(at(networks, kinks))}
+        kinks = _kinks(networks)[:, jnp.asarray(found.neurons)]
+        more |= {
+            "kinks": np.asarray(kinks),
+            "heights": np.asarray(_at_points(networks, kinks)),
+        }
     return found._replace(**more)
 
 
@@ -134,6 +162,7 @@ def as_json(of: Shown, plateaus: tuple[np.ndarray, ...], unit: str) -> dict[str,
         ],
         "neurons": of.neurons.tolist(),
         "data": len(of.data),
+        "order": _order_words(of),
         "pattern": base64.b64encode(np.packbits(of.pattern).tobytes()).decode("ascii"),
         "targets": _rounded(of.targets.reshape(-1)),
     }
@@ -148,6 +177,12 @@ def as_json(of: Shown, plateaus: tuple[np.ndarray, ...], unit: str) -> dict[str,
         flat = of.predictions.reshape(len(of.frames), -1)
         optional = {"predictions": flat}
     return told | {k: _rounded(v) for k, v in optional.items() if v is not None}
+
+
+def _order_words(of: Shown) -> str:
+    if of.x is not None:
+        return "data, in order of x"
+    return "data, in order of the target" if of.targets.ndim == 1 else "data"
 
 
 def _evenly(count: int, most: int) -> np.ndarray:

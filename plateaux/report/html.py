@@ -26,8 +26,9 @@ figure { margin: 0.5rem 0 2rem; break-inside: avoid; }
 figure img { max-width: 100%; height: auto; }
 figcaption { font-size: 0.9rem; color: #333; }
 .caption { font-size: 0.9rem; color: #333; }
-.row { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
-.row figure { flex: 1 1 26rem; max-width: 46rem; margin: 0.5rem 0 1rem; }
+.row { display: grid; gap: 0 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); }
+.row figure { margin: 0.5rem 0 1rem; }
 .run .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.4rem 1rem;
   position: sticky; top: 0; background: #fff; padding: 0.4rem 0; }
 .run input { flex: 1 1 16rem; }
@@ -103,7 +104,8 @@ def figure(png: bytes, alt: str, caption: Any, *, width: int) -> Markup:
     """A picture kept inside the page, at most that many rem wide."""
     source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     picture = tag("img", src=source, alt=alt, style=f"width: {width}rem")
-    return tag("figure", picture, tag("figcaption", caption))
+    below = [tag("figcaption", caption)] if caption else []
+    return tag("figure", picture, *below)
 
 
 def page(title: str, parts: Iterable[Any]) -> str:

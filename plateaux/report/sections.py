@@ -250,8 +250,8 @@ def _told(group: Group, curves, shaded) -> tuple[str, str]:
     caption = (
         "Above: median and quantiles of the loss over lanes; share of plateaus that "
         "last longer than a time, by definition, with ticks where plateaus were still "
-        "running, and the number at risk. Below: the lanes whose last loss is the median and the 10 % and 90 % "
-        "quantiles"
+        "running, and the number at risk. Below: the lanes whose last loss is the "
+        "median and the 10 % and 90 % quantiles"
     )
     shade = f"; plateaus by {shaded} shaded, hatched if still running."
     return alt, caption + ("." if shaded is None else shade)

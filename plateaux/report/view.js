@@ -51,7 +51,7 @@
   }
 
   function linear(low, high) {
-    const rough = (high - low) / 5, unit = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / 6, unit = 10 ** Math.floor(Math.log10(rough));
     const step = unit * [1, 2, 5, 10].find((m) => m * unit >= rough * 0.999);
     const ticks = [];
     for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
@@ -202,8 +202,7 @@
     const up = { place: (i) => i / rows };
     up.ticks = data.neurons.map((name, i) => [i + 0.5, String(name)])
       .filter((_, i) => i % every === 0);
-    const by = data.x ? "data, in order of x" : "data";
-    panel("activations", across, up, [by, "neuron"], () => "", (frame, x, y) => {
+    panel("activations", across, up, [data.order, "neuron"], () => "", (frame, x, y) => {
       const from = frame * rows * columns;
       let path = "";
       for (let i = 0; i < rows; i++) {

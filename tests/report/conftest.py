@@ -7,6 +7,7 @@ import pytest  # noqa: E402
 import xarray  # noqa: E402
 
 NUM_TIMES, NUM_ROWS = 12, 4
+COMPARED = ("outcomes", "comparison", "heat_maps", "final_losses")
 
 
 def fabricate(labels=("scale=1", "scale=2"), lanes=20, seed=0):
@@ -112,6 +113,6 @@ def no_pictures(monkeypatch):
         drawn.append(args)
         return b"picture"
 
-    monkeypatch.setattr(figures, "overview", stand_in)
-    monkeypatch.setattr(figures, "comparison", stand_in)
+    for name in ("overview", *COMPARED, "run"):
+        monkeypatch.setattr(figures, name, stand_in)
     return drawn
