@@ -1,3 +1,5 @@
+import json
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -5,6 +7,11 @@ matplotlib.use("Agg")
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import xarray  # noqa: E402
+
+from plateaux.report.groups import group  # noqa: E402
+from plateaux.report.html import page  # noqa: E402
+from plateaux.report.view import chosen_lane, view  # noqa: E402
+from plateaux.sweeps import SweepSpec, open_sweep, sweep  # noqa: E402
 
 NUM_TIMES, NUM_ROWS = 12, 4
 COMPARED = ("outcomes", "comparison", "heat_maps", "final_losses")
@@ -116,3 +123,64 @@ def no_pictures(monkeypatch):
     for name in ("overview", *COMPARED, "run"):
         monkeypatch.setattr(figures, name, stand_in)
     return drawn
+
+
+def numbers_of(page):
+    """The numbers that a page holds for the slider."""
+    start = page.index(">", page.index('id="run-data"')) + 1
+    return json.loads(page[start : page.index("</script>", start)])
+
+
+def page_of(folder, **asked):
+    """A page with nothing but the run with the slider."""
+    sweep = open_sweep(folder)
+    groups = [group(sweep.dataset, i, 5, {}) for i in range(len(sweep.points))]
+    choice = chosen_lane(groups, asked.get("point"), asked.get("lane"))
+    return page("A run", [view(sweep, groups, choice)])
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory):
+    """The folder of a small sweep, two grid points of four lanes."""
+    folder = tmp_path_factory.mktemp("runs") / "small sweep"
+    spec = SweepSpec(
+        name="small",
+        problem={"name": "sine", "num_data": 9},
+        network={"width": 3},
+        initialiser={"name": "he", "scale": [0.1, 1.0]},
+        method={"step_size": 0.05, "num_steps": 60},
+        recording={"num_times": 20},
+        sweep={"lanes": 4, "chunk": 4},
+    )
+    sweep(spec, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slider_page(stored):
+    """The page of a run with a slider: lane 2 of the first grid point."""
+    return page_of(stored, point=0, lane=2)
+
+
+@pytest.fixture(scope="session")
+def told(slider_page):
+    """The numbers in that page."""
+    return numbers_of(slider_page)
+
+
+@pytest.fixture(scope="session")
+def deep_page(tmp_path_factory):
+    """The page of a deep network with two inputs."""
+    folder = tmp_path_factory.mktemp("runs") / "deep"
+    spec = SweepSpec(
+        name="deep",
+        problem={"name": "disk", "num_side": 5},
+        network={"kind": "mlp", "widths": [[4, 3]]},
+        initialiser={"name": "he"},
+        method={"step_size": 0.1, "num_steps": 40},
+        recording={"num_times": 10},
+        plateaus={"by": ("slope",)},
+        sweep={"lanes": 2, "chunk": 2},
+    )
+    sweep(spec, folder)
+    return page_of(folder)

@@ -36,7 +36,8 @@ def test_page_is_well_formed_and_asks_for_nothing(whole):
 
 def test_pictures_have_words(whole):
     pictures = [attributes for tag, attributes in Page(whole).elements if tag == "img"]
-    assert len(pictures) == 5  # two grid points, and three comparisons
+    # two grid points, three definitions, outcomes, last losses
+    assert len(pictures) == 7
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
 
 
@@ -45,7 +46,10 @@ def test_every_section_is_there(whole):
     for words in (
         "What was run",
         "Numbers",
-        "Pictures",
+        "Failures",
+        "How long plateaus last",
+        "Last losses",
+        "Grid point by grid point",
         "Definitions",
         "Versions and device",
         "Reproduce and cite",
