@@ -84,7 +84,7 @@ def batches(swept: Mapping[str, Sequence[Any]], count: int, most: int) -> list[r
     if count <= most:
         return [range(count)]
     block = 1
-    for values in reversed(swept.values()):
+    for values in reversed(list(swept.values())):
         if block * len(_entries(values)) > most:
             break
         block *= len(_entries(values))

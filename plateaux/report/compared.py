@@ -10,7 +10,7 @@ from ..statistics import PlateauSummary
 from . import figures
 from .axes import Facet, batches, facets
 from .groups import LATER, Group, failures, share_with_plateau
-from .html import Markup, figure, section, table, tag
+from .html import Markup, figure, join, section, table, tag
 from .words import first_numbers
 
 Summaries = Mapping[str, PlateauSummary]
@@ -22,6 +22,12 @@ HOW_TO_READ = tag(
     "The share of plateaus that last longer than a time, with 95 % intervals, and "
     "ticks where plateaus were still running. At risk are the plateaus that were seen "
     "to last at least so long.",
+)
+HATCHED = tag(
+    "p",
+    "Statistics of the grid points over two swept settings. Hatched: there is no such "
+    "number. ∞: half of the plateaus outlast what was seen, or half of the lanes have "
+    "no finite last loss.",
 )
 
 
@@ -49,6 +55,7 @@ def over_the_grid(
         return Markup()
     shown, statistics = found[:MOST_PICTURES], _statistics(groups, summaries)
     parts = [_heat_maps(facet, statistics) for facet in shown]
+    parts.insert(0, HATCHED)
     if len(found) > len(shown):
         words = f"The first {len(shown)} of {len(found)} settings of the others."
         parts.insert(0, tag("p", words))
@@ -59,17 +66,19 @@ def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
     """Distributions of the last losses, and how far they are from proven bounds."""
     parts = []
     for numbers in _parts(groups, swept):
-        some = [groups[i] for i in numbers]
-        losses = {of.label: of.losses[:, -1] for of in some if len(of.lanes)}
-        ratios = {
-            of.label: losses[of.label] / of.bound
-            for of in some
-            if of.label in losses and of.bound
-        }
-        if losses:
-            png = figures.final_losses(losses, ratios)
-            alt = f"Distributions of the last losses of {_and(losses)}."
-            parts.append(figure(png, alt, "", width=66 if ratios else 46))
+        some = [groups[i] for i in numbers if len(groups[i].lanes)]
+        color = dict(zip((of.label for of in some), COLORS, strict=False))
+        losses = {of.label: of.losses[:, -1] for of in some}
+        ratios = {of.label: losses[of.label] / of.bound for of in some if of.bound}
+        for values, bound, words in (
+            (losses, None, "last losses"),
+            (ratios, 1.0, "last losses over the proven bound"),
+        ):
+            if values:
+                colors = [color[name] for name in values]
+                png = figures.final_losses(values, colors, bound)
+                alt = f"Distributions of the {words}: {_and(values)}."
+                parts.append(figure(png, alt, "", width=46))
     if not parts:
         return Markup()
     words = (
@@ -77,7 +86,7 @@ def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
         "is known, at or below so many times the bound. A line that stays below 1 "
         "lacks the lanes without a finite loss."
     )
-    return section("Last losses", tag("p", words), *parts)
+    return section("Last losses", tag("p", words), tag("div", *parts, class_="row"))
 
 
 def failed(groups: Sequence[Group]) -> Markup:
@@ -154,14 +163,18 @@ def _statistics(groups, summaries) -> dict[str, figures.Statistic]:
 
 def _heat_maps(facet: Facet, statistics: Mapping[str, figures.Statistic]) -> Markup:
     (row, _), (column, _) = facet.rows, facet.columns
-    where = f" at {facet.title}" if facet.title else ""
-    alt = f"Heat maps over {row} and {column}{where}: {_and(statistics)}."
-    caption = (
-        f"Statistics of the grid points over {row} and {column}{where}. Hatched: no "
-        "such number. ∞: more than half of the plateaus outlast what was seen, or half "
-        "of the lanes have no finite last loss."
-    )
-    return figure(figures.heat_maps(facet, statistics), alt, caption, width=66)
+    where = f", at {facet.title}" if facet.title else ""
+    pictures = [
+        figure(
+            figures.heat_map(facet, title, one),
+            f"Heat map over {row} and {column}{where}: {title}.",
+            "",
+            width=46,
+        )
+        for title, one in statistics.items()
+    ]
+    heading = [tag("h3", facet.title)] if facet.title else []
+    return join([*heading, tag("div", *pictures, class_="row")])
 
 
 def _median_loss(of: Summaries) -> float:

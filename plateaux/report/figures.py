@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import plot
-from ..plot._axes import require_matplotlib, time_ticks
+from ..plot._axes import COLORS, require_matplotlib, time_ticks
 from ..statistics import SurvivalCurve, quantile_band
 from .axes import Facet
 from .frames import Shown
@@ -51,7 +51,8 @@ def comparison(
 
     Args:
         curves: Label to survival curve of the dwells.
-        groups: Label to grid point, of one unit of time.
+        groups: Label to grid point, of one unit of time; each keeps its colour even
+            where another has no curve.
         by: The definition of a plateau.
 
     Returns:
@@ -61,33 +62,29 @@ def comparison(
     ax = canvas.subplots()
     ticks = _ticks(curves)
     risk = ticks, {name: at_risk(groups[name], by, ticks) for name in curves}
-    unit = next(iter(groups.values())).time_unit
-    plot.survival_curves(curves, at_risk=risk, time_unit=unit, legend=False, ax=ax)
+    unit = groups[next(iter(curves))].time_unit
+    colors = [COLORS[list(groups).index(name)] for name in curves]
+    style: dict[str, Any] = {"colors": colors, "legend": False}
+    plot.survival_curves(curves, at_risk=risk, time_unit=unit, ax=ax, **style)
     canvas.legend(loc="outside upper left", frameon=False, fontsize="small")
     return _png(canvas)
 
 
-def final_losses(losses: Mapping[str, Any], ratios: Mapping[str, Any]) -> bytes:
-    """Distributions of final losses, and beside them of their ratios to proven bounds.
+def final_losses(losses: Mapping[str, Any], colors: Sequence[str], bound: Any) -> bytes:
+    """Distributions of final losses, or of their ratios to a bound.
 
     Args:
-        losses: Label to final losses, shape (B,).
-        ratios: Label to final losses over the point's bound; may be empty.
+        losses: Label to final losses, or to their ratios to a bound, shape (B,).
+        colors: A colour a label.
+        bound: 1 if these are ratios, else None.
 
     Returns:
         A PNG.
     """
-    canvas = _figure((9.5 if ratios else 6.5, 3.4 + 0.22 * len(losses)))
-    panels = canvas.subplots(1, 2 if ratios else 1, squeeze=False)[0]
-    plot.distribution(losses, legend=False, ax=panels[0])
-    handles = panels[0].get_legend_handles_labels()[0]
-    if ratios:
-        colors = [handles[list(losses).index(n)].get_color() for n in ratios]
-        plot.distribution(ratios, 1.0, colors=colors, legend=False, ax=panels[1])
-        handles = panels[1].get_legend_handles_labels()[0][len(ratios) :]
-        handles = [*panels[0].get_legend_handles_labels()[0], *handles]
-    style = {"frameon": False, "fontsize": "small"}
-    canvas.legend(handles=handles, loc="outside upper left", **style)
+    canvas = _figure((6.2, 3.0 + 0.25 * len(losses)))
+    ax = canvas.subplots()
+    plot.distribution(losses, bound, colors=colors, legend=False, ax=ax)
+    canvas.legend(loc="outside upper left", frameon=False, fontsize="small")
     return _png(canvas)
 
 
@@ -114,28 +111,25 @@ class Statistic(NamedTuple):
     limits: tuple[float, float] | None = None
 
 
-def heat_maps(of: Facet, statistics: Mapping[str, Statistic]) -> bytes:
-    """Statistics over two swept settings, a panel each.
+def heat_map(of: Facet, title: str, one: Statistic) -> bytes:
+    """A statistic over two swept settings.
 
     Args:
         of: Where the grid points lie.
-        statistics: Title of a panel to its numbers.
+        title: What the numbers are.
+        one: The numbers.
 
     Returns:
         A PNG.
     """
-    down = -(-len(statistics) // 2)
-    canvas = _figure((9.5, down * max(1.1 + 0.45 * len(of.rows[1]), 2.0)))
-    panels = canvas.subplots(down, 2, squeeze=False).ravel()
-    for ax, (title, one) in zip(panels, statistics.items(), strict=False):
-        padded = np.append(np.asarray(one.values, dtype=float), np.nan)
-        values = padded[of.points]  # −1, no such grid point, is the last: NaN
-        log = one.limits is None and _spans_decades(values)
-        style = {"missing": one.missing, "limits": one.limits, "label": one.unit}
-        plot.heat_map(values, of.rows, of.columns, log=log, ax=ax, **style)
-        ax.set_title(title, fontsize="medium")
-    for ax in panels[len(statistics) :]:
-        ax.set_axis_off()
+    canvas = _figure((6.2, max(1.3 + 0.5 * len(of.rows[1]), 2.4)))
+    ax = canvas.subplots()
+    padded = np.append(np.asarray(one.values, dtype=float), np.nan)
+    values = padded[of.points]  # −1, no such grid point, is the last: NaN
+    log = one.limits is None and _spans_decades(values)
+    style = {"missing": one.missing, "limits": one.limits, "label": one.unit}
+    plot.heat_map(values, of.rows, of.columns, log=log, ax=ax, **style)
+    ax.set_title(title, fontsize="medium")
     return _png(canvas)
 
 
@@ -150,20 +144,22 @@ def run(of: Shown, plateaus: tuple[np.ndarray, ...], time_unit: str) -> bytes:
     Returns:
         A PNG.
     """
-    univariate, kinked = of.values is not None, of.kinks is not None
-    canvas = _figure((9.5, 6.4 if univariate else 3.3))
-    panels = iter(canvas.subplots(2 if univariate else 1, 2, squeeze=False).ravel())
-    unit, times = {"time_unit": time_unit}, of.times[of.frames]
+    canvas = _figure((9.5, 6.4 if of.values is not None else 3.3))
+    panels = iter(
+        canvas.subplots(1 if of.values is None else 2, 2, squeeze=False).ravel()
+    )
+    unit: dict[str, Any] = {"time_unit": time_unit}
+    times = of.times[of.frames]
     plot.loss_curve(of.times, of.losses, plateaus=plateaus, ax=next(panels), **unit)
     if len(times) > 1:
         active = of.pattern.sum(axis=2)
         plot.activation_raster(times, active, ax=next(panels), **unit)
-    if univariate:
+    if of.values is not None:
         some = np.unique(np.linspace(0, len(times) - 1, 7).astype(int))
         data = of.x, of.targets
         drawn = of.points, of.values[some], times[some]
         plot.function_snapshots(*drawn, data=data, ax=next(panels), **unit)
-    if kinked:
+    if of.kinks is not None:
         plot.kinks(times, of.kinks, of.x, ax=next(panels), **unit)
     for ax in panels:
         ax.set_axis_off()

@@ -5,10 +5,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from ..sweeps import Sweep, SweepError, replay
-from ..sweeps.lanes import make_problem
+from ..sweeps.lanes import make_network, make_problem
 from . import figures
 from .frames import Shown, as_json, shown
 from .groups import DEFINITIONS, LATER, POOL, Group, plateaus_of_lane, typical_lanes
@@ -17,6 +18,7 @@ from .words import number
 
 TITLE = "One run along time"
 SCRIPT = "view.js"
+MOST_BYTES = 2**30  # of networks that a replay keeps
 
 
 class Choice(NamedTuple):
@@ -105,13 +107,14 @@ def view(sweep: Sweep, groups: Sequence[Group], choice: Choice | None) -> Markup
     if choice is None:
         return Markup()
     point = [of is choice.of for of in groups].index(True)
-    settings = sweep.points[point].settings
+    settings, precision = sweep.points[point].settings, sweep.spec.precision
     try:
+        problem = make_problem(settings["problem"], precision)
+        _check_size(sweep.spec.chunk, settings, problem, precision)
         run = replay(sweep.directory, point, choice.lane)
-    except SweepError as error:
-        words = f"Lane {choice.lane} of {choice.of.label} cannot be trained again: "
-        return section(TITLE, tag("p", words + str(error), class_="notice"))
-    problem = make_problem(settings["problem"], sweep.spec.precision)
+    except (SweepError, ValueError, OSError) as error:
+        words = f"Lane {choice.lane} of {choice.of.label} cannot be shown: {error}"
+        return section(TITLE, tag("p", words, class_="notice", role="note"))
     return render(choice, shown(problem, run))
 
 
@@ -149,8 +152,24 @@ def render(choice: Choice, what: Shown) -> Markup:
     )
 
 
+def _check_size(chunk: int, settings: Any, problem: Any, precision: str) -> None:
+    """Refuse a lane whose chunk has more networks than fit into memory."""
+    shape = (problem.in_dim, problem.out_dim, precision)
+    draw = lambda key: make_network(key, settings, *shape)
+    leaves = jax.tree.leaves(jax.eval_shape(draw, jax.random.key(0)))
+    one = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    size = one * chunk * settings["recording"]["num_times"]
+    if size > MOST_BYTES:
+        raise SweepError(
+            f"the networks of its chunk must fit into {MOST_BYTES / 1e9:.3g} GB at all "
+            f"saved times, but take {size / 1e9:.3g} GB; a smaller chunk or num_times "
+            "does."
+        )
+
+
 def _script() -> str:
-    return importlib.resources.files(__package__).joinpath(SCRIPT).read_text("utf-8")
+    place = importlib.resources.files("plateaux.report")
+    return place.joinpath(SCRIPT).read_text("utf-8")
 
 
 def _longest_dwells(of: Group, by: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from plateaux.report.view import chosen_lane, view  # noqa: E402
 from plateaux.sweeps import SweepSpec, open_sweep, sweep  # noqa: E402
 
 NUM_TIMES, NUM_ROWS = 12, 4
-COMPARED = ("outcomes", "comparison", "heat_maps", "final_losses")
+COMPARED = ("outcomes", "comparison", "heat_map", "final_losses")
 
 
 def fabricate(labels=("scale=1", "scale=2"), lanes=20, seed=0):

@@ -49,7 +49,7 @@ DEEDS = """
 
 @pytest.fixture
 def browse(tmp_path):
-    """Open text as a page at a fragment, and return what it is then, without scripts."""
+    """Open text as a page at a fragment, and return it then, without scripts."""
 
     def browse(text, fragment=""):
         file = tmp_path / "page.html"

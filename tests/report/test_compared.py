@@ -1,7 +1,6 @@
 """Grid points side by side: counts, cells and lanes are those of the store."""
 
 import numpy as np
-import pytest
 
 from plateaux.report import compared, figures
 from plateaux.report.axes import facets
@@ -27,10 +26,9 @@ def statistics(groups, summaries, monkeypatch):
     """What heat maps were asked to draw."""
     drawn = []
     draw = lambda *args: drawn.append(args) or b"picture"
-    monkeypatch.setattr(figures, "heat_maps", draw)
+    monkeypatch.setattr(figures, "heat_map", draw)
     compared.over_the_grid(groups, summaries, SWEPT)
-    ((facet, found),) = drawn
-    return facet, found
+    return drawn[0][0], {title: one for _, title, one in drawn}
 
 
 def test_numbers_at_risk_are_counted_one_by_one():
@@ -129,7 +127,7 @@ def test_the_picture_has_each_number_in_its_cell(monkeypatch):
     monkeypatch.setattr(figures, "_png", lambda c: canvases.append(c) or b"picture")
     (facet,) = facets(SWEPT)
     numbers = [10.0, 11.0, 12.0, 20.0, np.nan, 22.0]
-    figures.heat_maps(facet, {"loss": figures.Statistic(numbers, "loss", "gone")})
+    figures.heat_map(facet, "loss", figures.Statistic(numbers, "loss", "gone"))
     ax = canvases[0].axes[0]
     told = {text.get_position(): text.get_text() for text in ax.texts}
     assert told[0.5, 0.5] == "10"  # scale 1, step 10
@@ -144,18 +142,17 @@ def test_last_losses_over_their_own_bounds(no_pictures):
     dataset = fabricate()
     groups = [group(dataset, i, 5, {"scale=2": 0.01}) for i in range(2)]
     compared.last_losses(groups, {})
-    ((losses, ratios),) = no_pictures
+    (losses, colors, _), (ratios, same, bound) = no_pictures
     assert (list(losses), list(ratios)) == (["scale=1", "scale=2"], ["scale=2"])
     np.testing.assert_array_equal(ratios["scale=2"], losses["scale=2"] / 0.01)
     np.testing.assert_array_equal(losses["scale=1"], groups[0].losses[:, -1])
+    assert same == colors[1:]  # a grid point keeps its colour
+    assert bound == 1.0
 
 
-@pytest.mark.parametrize("ratios", [{}, {"b": np.array([2.0, 50.0])}])
-def test_lines_over_a_bound_keep_their_colours(ratios, monkeypatch):
+def test_last_losses_are_drawn(monkeypatch):
     canvases = []
     monkeypatch.setattr(figures, "_png", lambda c: canvases.append(c) or b"picture")
-    figures.final_losses({"a": np.array([1.0]), "b": np.array([0.2, 5.0])}, ratios)
-    panels = canvases[0].axes
-    assert len(panels) == 1 + bool(ratios)
-    if ratios:
-        assert panels[1].lines[0].get_color() == panels[0].lines[1].get_color()
+    figures.final_losses({"a": np.array([1.0]), "b": np.array([5.0])}, "br", None)
+    (ax,) = canvases[0].axes
+    assert [line.get_color() for line in ax.lines] == ["b", "r"]

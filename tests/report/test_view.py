@@ -194,8 +194,18 @@ def test_a_run_that_cannot_be_trained_again_says_why(stored, no_pictures, monkey
 
     monkeypatch.setattr(view, "replay", refuse)
     text = report(stored).read_text("utf-8")
-    assert "cannot be trained again: the data are gone." in text
+    assert "cannot be shown: the data are gone." in text
     assert 'id="run-view"' not in text
+
+
+def test_networks_that_fill_the_memory_are_not_kept(stored, no_pictures, monkeypatch):
+    monkeypatch.setattr(view, "MOST_BYTES", 4 * 20 * 9 * 8 - 1)  # 9 parameters
+    text = report(stored).read_text("utf-8")
+    assert (
+        "cannot be shown: the networks of its chunk must fit into 5.76e-06 GB" in text
+    )
+    monkeypatch.setattr(view, "MOST_BYTES", 4 * 20 * 9 * 8)
+    assert "cannot be shown" not in report(stored).read_text("utf-8")
 
 
 def test_the_run_can_be_left_out(stored, no_pictures):
