@@ -4,13 +4,16 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import xarray  # noqa: E402
 
+import plateaux as px  # noqa: E402
+from plateaux.report.frames import shown  # noqa: E402
 from plateaux.report.groups import group  # noqa: E402
 from plateaux.report.html import page  # noqa: E402
-from plateaux.report.view import chosen_lane, view  # noqa: E402
+from plateaux.report.view import chosen_lane, render, view  # noqa: E402
 from plateaux.sweeps import SweepSpec, open_sweep, sweep  # noqa: E402
 
 NUM_TIMES, NUM_ROWS = 12, 4
@@ -169,18 +172,23 @@ def told(slider_page):
 
 
 @pytest.fixture(scope="session")
-def deep_page(tmp_path_factory):
-    """The page of a deep network with two inputs."""
-    folder = tmp_path_factory.mktemp("runs") / "deep"
-    spec = SweepSpec(
-        name="deep",
-        problem={"name": "disk", "num_side": 5},
-        network={"kind": "mlp", "widths": [[4, 3]]},
-        initialiser={"name": "he"},
-        method={"step_size": 0.1, "num_steps": 40},
-        recording={"num_times": 10},
-        plateaus={"by": ("slope",)},
-        sweep={"lanes": 2, "chunk": 2},
+def large_run():
+    """A problem with two inputs and a run of a wide network with many saved times."""
+    problem = px.problems.disk(num_side=20)
+    network = px.networks.he(jax.random.key(0), width=100, in_dim=2)
+    run = px.descend(
+        problem,
+        network,
+        px.gradient_descent(0.01),
+        num_steps=1000,
+        save=px.every(2),
+        record={"network": lambda problem, network: network},
     )
-    sweep(spec, folder)
-    return page_of(folder)
+    return problem, run
+
+
+@pytest.fixture(scope="session")
+def plane_page(large_run):
+    """The page of a run with two inputs, with a lane's name and plateaus made up."""
+    groups = [group(fabricate(), 0, 5, {})]
+    return page("A run", [render(chosen_lane(groups, 0, 3), shown(*large_run))])

@@ -116,8 +116,8 @@ def test_an_error_of_the_script_is_shown(browse, slider_page):
     assert "The run cannot be shown" in dom
 
 
-def test_a_run_with_two_inputs(browse, deep_page):
-    dom = browse(deep_page, "#t=1")
+def test_a_run_with_two_inputs(browse, plane_page):
+    dom = browse(plane_page, "#t=1")
     assert len(groups(dom)) == 3  # outputs, loss, activations
     assert "outputs against targets" in dom
     state(dom)
