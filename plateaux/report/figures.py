@@ -14,7 +14,7 @@ from .frames import Shown
 from .groups import Group, at_risk, plateaus_of_lane, typical_lanes
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
-DPI = 150
+DPI = 130
 HALVES = (slice(0, 3), slice(3, 6))
 THIRDS = (slice(0, 2), slice(2, 4), slice(4, 6))
 
