@@ -126,14 +126,23 @@ class Report:
 
     directory: Path
     """The folder of the sweep."""
+    point: str | None = None
+    """The grid point of the run with the slider: its number or label."""
+    lane: int | None = None
+    """The lane of the run with the slider; one with the median dwell by default."""
+    view: bool = True
+    """Show one run with a slider for time, which trains its chunk again."""
     json: bool = False
     """Print the result as JSON."""
 
     def __call__(self) -> int:
         """Write it."""
+        _double_precision()
         from .report import report
 
-        file = str(report(self.directory))
+        numbered = self.point is not None and self.point.isdecimal()
+        point = int(self.point or 0) if numbered else self.point
+        file = str(report(self.directory, point=point, lane=self.lane, view=self.view))
         _print({"file": file}, self.json, file)
         return 0
 

@@ -10,6 +10,7 @@ from .flows import (
     event_raster as event_raster,
     work_precision as work_precision,
 )
+from .grids import heat_map as heat_map, outcomes as outcomes
 from .losses import ensemble_band as ensemble_band, loss_curve as loss_curve
 from .networks import (
     activation_raster as activation_raster,

@@ -70,6 +70,19 @@ def log_time(ax: Any, times: np.ndarray, time_unit: str, *, axis: str = "x") -> 
     getattr(ax, f"set_{axis}label")(time_unit or "time")
 
 
+def time_ticks(times: Any, most: int = 7) -> np.ndarray:
+    """Ticks of `log_time`'s axis: 0 if drawn, and powers of ten, at most so many."""
+    times = np.asarray(times)
+    positive = times[np.isfinite(times) & (times > 0)]
+    first = [0.0] if np.any(times == 0) else []
+    if not positive.size:
+        return np.array(first)
+    low = np.ceil(np.log10(positive.min()) - 1e-9)
+    powers = np.arange(low, np.floor(np.log10(positive.max()) + 1e-9) + 1)
+    stride = -(-len(powers) // max(most - len(first), 1))
+    return np.array([*first, *(10.0 ** powers[:: max(stride, 1)])])
+
+
 def arrays(times: Any, **others: tuple[Any, int]) -> tuple[np.ndarray, ...]:
     """Times (t,) and arrays whose given axis is time, checked, as NumPy arrays."""
     times = np.asarray(times)

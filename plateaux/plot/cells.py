@@ -219,21 +219,22 @@ def floors(
 @optional_ax
 def distribution(
     losses: Mapping[str, Any],
-    bound: Any,
+    bound: Any = None,
     *,
     colors: Any = COLORS,
     legend: bool = True,
     ax: Any = None,
 ) -> Any:
-    """Draw the distributions of final losses, as multiples of a proven lower bound.
+    """Draw the distributions of final losses, or of their ratio to a proven bound.
 
-    One line a name: the share of runs that end at or below so many times the bound.
-    Runs that ended without a finite loss are counted but never reached, so that their
-    line ends below 1.
+    One line a name: the share of runs that end at or below a loss, or at or below so
+    many times the bound. Runs that ended without a finite loss are counted but never
+    reached, so that their line ends below 1.
 
     Args:
         losses: Name to final losses of its runs, shape (runs,).
-        bound: The smallest possible loss, or a bound below it; positive.
+        bound: The smallest possible loss, or a bound below it; positive. None if
+            unknown: the axis is then the loss itself.
         colors: Colours in order of the names, used again after the last.
         legend: Whether to draw a legend.
         ax: Axes to draw into; new ones if None.
@@ -254,9 +255,9 @@ def distribution(
         raise ValueError(
             "Argument `losses` must hold at least one distribution, but is empty."
         )
-    bound = float(bound)
-    if not (np.isfinite(bound) and bound > 0):
-        raise ValueError(f"Argument `bound` must be positive, but is {bound}.")
+    unit = 1.0 if bound is None else float(bound)
+    if not (np.isfinite(unit) and unit > 0):
+        raise ValueError(f"Argument `bound` must be positive, but is {unit}.")
     found = {}
     for name, values in losses.items():
         values = np.asarray(values, dtype=float)
@@ -265,9 +266,9 @@ def distribution(
                 "Argument `losses` must hold arrays of shape (runs,) with at least one "
                 f"run, but {name!r} has shape {values.shape}."
             )
-        found[name] = np.sort(values[np.isfinite(values)]) / bound, values.size
+        found[name] = np.sort(values[np.isfinite(values)]) / unit, values.size
     ends = [ratios[-1] for ratios, _ in found.values() if ratios.size]
-    right = 1.2 * max([*ends, 2.0])
+    right = 1.2 * max([*ends, 2.0] if bound is not None else ends or [1.0])
     for i, (name, (ratios, runs)) in enumerate(found.items()):
         left = ratios[:1] if ratios.size else np.array([right])
         steps = np.concatenate([left, ratios, [right]])
@@ -275,15 +276,18 @@ def distribution(
         style = {"color": colors[i % len(colors)]}
         style["linestyle"] = DASHES[i // len(colors) % 4]
         ax.step(steps, share / runs, where="post", label=name, **style)
-    style = {"color": "black", "linestyle": ":", "linewidth": 1}
-    ax.axvline(1.0, label="no network is below", **style)
     ax.set(
         xscale="log",
         ylim=(-0.02, 1.02),
         xlim=(None, right),
-        xlabel="final loss / lower bound",
+        xlabel="final loss",
         ylabel="share of runs at or below",
     )
+    if bound is not None:
+        style = {"color": "black", "linestyle": ":", "linewidth": 1}
+        seen = ax.get_xlim()[0] <= 1.0
+        ax.axvline(1.0, label="no network is below" if seen else None, **style)
+        ax.set_xlabel("final loss / lower bound")
     _plain_ticks(ax)
     if legend:
         ax.legend(loc="lower right")
@@ -291,9 +295,17 @@ def distribution(
 
 
 def _plain_ticks(ax) -> None:
-    """1, 2, 5, 10, … on a logarithmic axis: multiples are read as numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    """Ticks of a logarithmic axis in plain numbers, unless it spans many decades.
 
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    1, 2, 5, 10, … suit a few decades; an axis within one has evenly spaced ticks.
+    """
+    from matplotlib import ticker
+
+    low, high = ax.get_xlim()
+    if high > 1e4 * low:
+        return
+    narrow = high < 4 * low
+    locator = ticker.MaxNLocator(5) if narrow else ticker.LogLocator(subs=(1, 2, 5))
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())

@@ -16,6 +16,9 @@ from ._axes import (
     until_diverged,
 )
 
+# Ticks above the highest loss drawn are still numbers; a loss beyond leaves the figure.
+HIGHEST = 1e200
+
 
 @optional_ax
 def loss_curve(
@@ -205,7 +208,7 @@ def _mark(ax, time, loss, marker, words):
     known = ax.get_legend_handles_labels()[1]
     ax.plot(
         [time],
-        [loss],
+        [min(loss, HIGHEST)],
         marker,
         color=VERMILLION,
         markersize=7,
@@ -217,6 +220,8 @@ def _mark(ax, time, loss, marker, words):
 
 def _loss_axes(ax, times, time_unit, legend):
     if np.isfinite(ax.dataLim.minposy):  # a loss of 0, or never finite, has no log
+        if ax.dataLim.ymax > HIGHEST:
+            ax.set_ylim(ax.dataLim.minposy, HIGHEST)
         ax.set_yscale("log")
     ax.set_ylabel("loss")
     log_time(ax, times, time_unit)

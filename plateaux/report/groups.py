@@ -9,6 +9,8 @@ from ..statistics import PlateauSummary, plateau_summary
 
 DEFINITIONS = ("slope", "pattern")
 LATER = "slope, later"  # without the flat stretch that every run begins with
+POOL = ("completed",)  # outcomes whose lanes enter the statistics of plateaus
+FINE = ("completed", "converged")  # every other outcome is a failure
 SHARES = {"10 % quantile": 0.1, "median": 0.5, "90 % quantile": 0.9}
 
 
@@ -90,7 +92,30 @@ def summary(of: Group, by: str) -> PlateauSummary:
         outcomes=of.outcomes,
         overflow=columns["overflow"],
         dead=of.dead,
+        pool=POOL,
     )
+
+
+def at_risk(of: Group, by: str, times: Any) -> np.ndarray:
+    """Number of pooled plateaus that were seen to last at least so long, shape (m,)."""
+    columns, pooled = of.tables[by], np.isin(of.outcomes, POOL)
+    used = np.arange(columns["dwell"].shape[1]) < columns["count"][:, None]
+    dwells = np.sort(columns["dwell"][used & pooled[:, None]])
+    return dwells.size - np.searchsorted(dwells, np.asarray(times))
+
+
+def share_with_plateau(of: Group, by: str) -> float:
+    """Share of the pooled lanes with at least one plateau; NaN without a lane."""
+    pooled = np.isin(of.outcomes, POOL)
+    return (
+        float(np.mean(of.tables[by]["count"][pooled] > 0)) if pooled.any() else np.nan
+    )
+
+
+def failures(of: Group) -> dict[str, np.ndarray]:
+    """Outcome to numbers of its lanes, for every outcome that is a failure."""
+    words = [str(w) for w in np.unique(of.outcomes) if w not in FINE]
+    return {word: of.lanes[of.outcomes == word] for word in words}
 
 
 def plateaus_of_lane(of: Group, by: str, lane: int) -> tuple[np.ndarray, ...]:

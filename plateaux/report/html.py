@@ -25,11 +25,24 @@ thead th { border-bottom: 2px solid #888; }
 figure { margin: 0.5rem 0 2rem; break-inside: avoid; }
 figure img { max-width: 100%; height: auto; }
 figcaption { font-size: 0.9rem; color: #333; }
+.caption { font-size: 0.9rem; color: #333; }
+.row { display: grid; gap: 0 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); }
+.row figure { margin: 0.5rem 0 1rem; }
+.run .controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.4rem 1rem;
+  position: sticky; top: 0; background: #fff; padding: 0.4rem 0; }
+.run input { flex: 1 1 16rem; }
+.run button { font: inherit; min-width: 5rem; padding: 0.2rem 0.8rem; }
+.run output { flex: 1 0 100%; font-variant-numeric: tabular-nums; }
+.run .panels { display: grid; gap: 0.5rem 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.run svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 pre { background: #f5f5f5; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem; }
 dt { font-weight: 600; margin-top: 0.6rem; }
 @media print {
   body { font-size: 10pt; max-width: none; margin: 0; }
   .wide, pre { overflow: visible; }
+  .run .controls button, .run .controls input { display: none; }
   pre { white-space: pre-wrap; }
   table { font-size: 8pt; }
   tr { break-inside: avoid; }
@@ -82,11 +95,17 @@ def definitions(pairs: Iterable[tuple[Any, Any]]) -> Markup:
     return tag("dl", *(join([tag("dt", a), tag("dd", b)]) for a, b in pairs))
 
 
+def section(title: str, *parts: Any) -> Markup:
+    """A part of the page under its heading."""
+    return tag("section", tag("h2", title), join(parts))
+
+
 def figure(png: bytes, alt: str, caption: Any, *, width: int) -> Markup:
     """A picture kept inside the page, at most that many rem wide."""
     source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     picture = tag("img", src=source, alt=alt, style=f"width: {width}rem")
-    return tag("figure", picture, tag("figcaption", caption))
+    below = [tag("figcaption", caption)] if caption else []
+    return tag("figure", picture, *below)
 
 
 def page(title: str, parts: Iterable[Any]) -> str:

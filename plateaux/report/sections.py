@@ -5,11 +5,10 @@ from shlex import quote
 from typing import Any
 
 from .. import __version__
-from ..plot._axes import COLORS
 from ..statistics import PlateauSummary
 from . import figures
 from .groups import LATER, Group
-from .html import Markup, definitions, figure, join, table, tag
+from .html import Markup, definitions, figure, section, table, tag
 from .words import interval, meaning, number, setting
 
 Summaries = Mapping[str, PlateauSummary]
@@ -66,7 +65,7 @@ def what_was_run(spec: Mapping[str, Any], groups: Sequence[Group]) -> Markup:
     """The specification as a table; leaves with several values make the grid."""
     rows = [(key, setting(value)) for key, value in spec.items()]
     units = " or ".join(dict.fromkeys(group.time_unit for group in groups))
-    return _section(
+    return section(
         "What was run",
         table("Several values of a setting make the grid.", ("", "settings"), rows),
         tag("p", f"Unit of time: {units}."),
@@ -108,12 +107,12 @@ def headline(groups: Sequence[Group], summaries: Sequence[Summaries]) -> Markup:
         ),
         class_="numbers",
     )
-    return _section("Numbers", lanes, plateaus, *_overflows(summaries))
+    return section("Numbers", lanes, plateaus, *_overflows(summaries))
 
 
 def pictures(groups: Sequence[Group], summaries: Sequence[Summaries]) -> Markup:
-    """One picture a grid point, after a comparison of the dwells of all."""
-    parts = list(_comparisons(groups, summaries))
+    """One picture a grid point."""
+    parts = []
     for group, of in zip(groups, summaries, strict=True):
         parts.append(tag("h3", group.label))
         if not len(group.lanes):
@@ -123,7 +122,7 @@ def pictures(groups: Sequence[Group], summaries: Sequence[Summaries]) -> Markup:
         shaded = next(iter(of), None)
         png = figures.overview(group, curves, shaded)
         parts.append(figure(png, *_told(group, curves, shaded), width=66))
-    return _section("Pictures", *parts)
+    return section("Grid point by grid point", *parts)
 
 
 def definitions_used(
@@ -132,7 +131,7 @@ def definitions_used(
     """What counts as a plateau, and how the numbers were made."""
     found = dict.fromkeys(by for group in groups for by in group.tables)
     meanings = [(f"Plateau by {by}", meaning(by, settings)) for by in found]
-    return _section("Definitions", definitions([*meanings, *HOW_COUNTED]))
+    return section("Definitions", definitions([*meanings, *HOW_COUNTED]))
 
 
 def provenance(manifest: Mapping[str, Any]) -> Markup:
@@ -155,7 +154,7 @@ def provenance(manifest: Mapping[str, Any]) -> Markup:
         (f"data of {label}", f"SHA-256 {digest}")
         for label, digest in manifest.get("data", {}).items()
     ]
-    return _section(
+    return section(
         "Versions and device",
         table("Every start of the sweep", head, rows),
         table("Manifest", ("entry", "value"), told + data),
@@ -175,17 +174,13 @@ def reproduce(toml: str, directory: str, version: str | None) -> Markup:
         f"stands still. Version {version or __version__}, Apache-2.0. Give the "
         "specification's hash (spec_hash above) with any number from this page."
     )
-    return _section(
+    return section(
         "Reproduce and cite",
         tag("p", "Save the specification below as spec.toml, then:"),
         tag("pre", commands),
         tag("pre", toml),
         tag("p", cite),
     )
-
-
-def _section(title: str, *parts: Any) -> Markup:
-    return tag("section", tag("h2", title), join(parts))
 
 
 def _plain(value: Any) -> str:
@@ -244,24 +239,6 @@ def _overflows(summaries: Sequence[Summaries]) -> Iterable[Markup]:
             yield tag("p", words, class_="notice", role="note")
 
 
-def _comparisons(groups, summaries) -> Iterable[Markup]:
-    """Dwells of all grid points in one picture, if it stays readable."""
-    if not 2 <= len(groups) <= len(COLORS):
-        return
-    for by in dict.fromkeys(by for of in summaries for by in of):
-        curves = {
-            group.label: of[by].dwell
-            for group, of in zip(groups, summaries, strict=True)
-            if by in of and of[by].dwell is not None
-        }
-        units = {group.time_unit for group in groups}
-        if len(curves) > 1 and len(units) == 1:
-            words = f"How long plateaus by {by} last, for every grid point."
-            yield figure(
-                figures.comparison(curves, units.pop()), words, words, width=46
-            )
-
-
 def _told(group: Group, curves, shaded) -> tuple[str, str]:
     """Alternative text and caption of a grid point's picture."""
     medians = ", ".join(curves) or "none"
@@ -273,8 +250,8 @@ def _told(group: Group, curves, shaded) -> tuple[str, str]:
     caption = (
         "Above: median and quantiles of the loss over lanes; share of plateaus that "
         "last longer than a time, by definition, with ticks where plateaus were still "
-        "running. Below: the lanes whose last loss is the median and the 10 % and 90 % "
-        "quantiles"
+        "running, and the number at risk. Below: the lanes whose last loss is the "
+        "median and the 10 % and 90 % quantiles"
     )
     shade = f"; plateaus by {shaded} shaded, hatched if still running."
     return alt, caption + ("." if shaded is None else shade)

@@ -43,6 +43,13 @@ def interval(of: Interval | None, index: int | None = None, *, percent: bool = F
     return "{} [{}, {}]".format(*map(number, parts))
 
 
+def first_numbers(numbers: list[int], most: int) -> str:
+    """Whole numbers in words, those beyond the first `most` counted."""
+    told = ", ".join(map(str, numbers[:most]))
+    more = len(numbers) - most
+    return f"{told} and {more} more" if more > 0 else told
+
+
 def meaning(by: str, settings: list[Mapping[str, Mapping[str, Any]]]) -> str:
     """The definition of a plateau with the parameters of all grid points.
 

@@ -109,6 +109,12 @@ def test_a_loss_that_was_never_finite_draws_nothing(ax):
     assert ax.lines[0].get_xdata().size == 0
 
 
+def test_a_loss_next_to_the_largest_number_is_drawn(ax):
+    plot.loss_curve(TIMES, [1.0, 1e100, 1e307, INF, INF], ax=ax)
+    ax.figure.canvas.draw()
+    assert ax.get_ylim()[1] == ax.lines[1].get_ydata()[0] == 1e200
+
+
 def test_a_loss_of_zero_has_no_logarithm(ax):
     plot.loss_curve(TIMES, np.zeros(5), ax=ax)
     assert ax.get_yscale() == "linear"

@@ -57,6 +57,7 @@ EXPLANATION = SimpleNamespace(
     latest_exit=np.array([50.0, np.inf, np.inf]),
     time_unit="flow time of L",
 )
+CURVE = kaplan_meier([1.0, 2.0], [False, True])
 SETTINGS = {"one": [(np.array([10.0, 12.0]), np.array([1e-3, 1e-4]))]}
 
 FIGURES = {
@@ -75,6 +76,8 @@ TIMELESS = {
     plot.work_precision: (SETTINGS,),
     plot.local_lines: (X, X**2, LINES),
     plot.distribution: ({"one": np.array([2.0, 3.0])}, 1.0),
+    plot.heat_map: (np.eye(2, 3), ("scale", [0.1, 1.0]), ("step size", [1, 2, 3])),
+    plot.outcomes: ({"one": {"completed": 3, "diverged": 1}},),
 }
 FIGURES |= TIMELESS
 every_figure = pytest.mark.parametrize(
@@ -175,6 +178,23 @@ TABLE = SimpleNamespace(start=[0.0], end=[1.0, 2.0], censored=[True])
             r"'one' has shapes \(1,\) and \(2,\)",
         ),
         (lambda: plot.survival_curves({}), "`curves` must hold at least one curve"),
+        (
+            lambda: plot.survival_curves({"one": CURVE}, at_risk=([0.0], {"two": [1]})),
+            "`at_risk` must have numbers for every curve, but has none for 'one'",
+        ),
+        (
+            lambda: plot.survival_curves({"one": CURVE}, at_risk=([0.0], {"one": []})),
+            r"`at_risk` .* times of shape \(1,\) and, for 'one', .* shape \(0,\)",
+        ),
+        (
+            lambda: plot.heat_map(np.eye(2, 3), ("a", [1, 2, 3]), ("b", [1, 2])),
+            r"`values` must have shape \(3, 2\), .* has shape \(2, 3\)",
+        ),
+        (lambda: plot.outcomes({}), "`counts` must hold at least one group"),
+        (
+            lambda: plot.outcomes({"one": {"diverged": -2}}),
+            "`counts` must hold numbers of runs, but one of 'diverged' is -2",
+        ),
         (
             lambda: plot.kinks(TIMES, np.ones((3, 2)), X),
             r"`breakpoints` must have one entry a time, 4, .* \(3, 2\)",

@@ -1,12 +1,23 @@
+import json
+
 import matplotlib
 
 matplotlib.use("Agg")
 
+import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import xarray  # noqa: E402
 
+import plateaux as px  # noqa: E402
+from plateaux.report.frames import shown  # noqa: E402
+from plateaux.report.groups import group  # noqa: E402
+from plateaux.report.html import page  # noqa: E402
+from plateaux.report.view import chosen_lane, render, view  # noqa: E402
+from plateaux.sweeps import SweepSpec, open_sweep, sweep  # noqa: E402
+
 NUM_TIMES, NUM_ROWS = 12, 4
+COMPARED = ("outcomes", "comparison", "heat_map", "final_losses")
 
 
 def fabricate(labels=("scale=1", "scale=2"), lanes=20, seed=0):
@@ -112,6 +123,72 @@ def no_pictures(monkeypatch):
         drawn.append(args)
         return b"picture"
 
-    monkeypatch.setattr(figures, "overview", stand_in)
-    monkeypatch.setattr(figures, "comparison", stand_in)
+    for name in ("overview", *COMPARED, "run"):
+        monkeypatch.setattr(figures, name, stand_in)
     return drawn
+
+
+def numbers_of(page):
+    """The numbers that a page holds for the slider."""
+    start = page.index(">", page.index('id="run-data"')) + 1
+    return json.loads(page[start : page.index("</script>", start)])
+
+
+def page_of(folder, **asked):
+    """A page with nothing but the run with the slider."""
+    sweep = open_sweep(folder)
+    groups = [group(sweep.dataset, i, 5, {}) for i in range(len(sweep.points))]
+    choice = chosen_lane(groups, asked.get("point"), asked.get("lane"))
+    return page("A run", [view(sweep, groups, choice)])
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory):
+    """The folder of a small sweep, two grid points of four lanes."""
+    folder = tmp_path_factory.mktemp("runs") / "small sweep"
+    spec = SweepSpec(
+        name="small",
+        problem={"name": "sine", "num_data": 9},
+        network={"width": 3},
+        initialiser={"name": "he", "scale": [0.1, 1.0]},
+        method={"step_size": 0.05, "num_steps": 60},
+        recording={"num_times": 20},
+        sweep={"lanes": 4, "chunk": 4},
+    )
+    sweep(spec, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slider_page(stored):
+    """The page of a run with a slider: lane 2 of the first grid point."""
+    return page_of(stored, point=0, lane=2)
+
+
+@pytest.fixture(scope="session")
+def told(slider_page):
+    """The numbers in that page."""
+    return numbers_of(slider_page)
+
+
+@pytest.fixture(scope="session")
+def large_run():
+    """A problem with two inputs and a run of a wide network with many saved times."""
+    problem = px.problems.disk(num_side=20)
+    network = px.networks.he(jax.random.key(0), width=100, in_dim=2)
+    run = px.descend(
+        problem,
+        network,
+        px.gradient_descent(0.01),
+        num_steps=1000,
+        save=px.every(2),
+        record={"network": lambda problem, network: network},
+    )
+    return problem, run
+
+
+@pytest.fixture(scope="session")
+def plane_page(large_run):
+    """The page of a run with two inputs, with a lane's name and plateaus made up."""
+    groups = [group(fabricate(), 0, 5, {})]
+    return page("A run", [render(chosen_lane(groups, 0, 3), shown(*large_run))])

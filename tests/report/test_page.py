@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from plateaux.report import render
+from plateaux.report.groups import Group
 from plateaux.report.words import interval, number, setting
 from plateaux.statistics import kaplan_meier, median_survival, quantile_band, wilson
 
@@ -13,6 +14,11 @@ from .page import Page
 def whole():
     """A page with its pictures, rendered once."""
     return render(**arguments())
+
+
+def overviews(drawn):
+    """The grid points that were drawn one by one."""
+    return [args[0] for args in drawn if isinstance(args[0], Group)]
 
 
 def test_page_is_well_formed_and_asks_for_nothing(whole):
@@ -30,7 +36,8 @@ def test_page_is_well_formed_and_asks_for_nothing(whole):
 
 def test_pictures_have_words(whole):
     pictures = [attributes for tag, attributes in Page(whole).elements if tag == "img"]
-    assert len(pictures) == 5  # two grid points, and three comparisons
+    # two grid points, three definitions, outcomes, last losses
+    assert len(pictures) == 7
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
 
 
@@ -39,7 +46,10 @@ def test_every_section_is_there(whole):
     for words in (
         "What was run",
         "Numbers",
-        "Pictures",
+        "Failures",
+        "How long plateaus last",
+        "Last losses",
+        "Grid point by grid point",
         "Definitions",
         "Versions and device",
         "Reproduce and cite",
@@ -132,7 +142,7 @@ def test_lanes_that_are_not_done_are_left_out(no_pictures):
     assert "Partly finished: 25 of 40 lanes are stored" in page.text
     assert "plateaux sweep resume 'runs/two scales'" in page.text
     assert page.row("scale=1", "5 of 20")[0] == "3 completed, 2 diverged"
-    assert len(no_pictures[3][0].lanes) == 5
+    assert len(overviews(no_pictures)[0].lanes) == 5
 
 
 def test_a_grid_point_without_lanes_says_so(no_pictures):
@@ -142,7 +152,7 @@ def test_a_grid_point_without_lanes_says_so(no_pictures):
     page = Page(render(**arguments(dataset)))
     assert "No lane of this grid point is stored yet." in page.text
     assert page.row("scale=2", "0 of 20") == ["–"] * 5
-    assert len(no_pictures) == 1
+    assert len(overviews(no_pictures)) == 1
 
 
 def test_a_grid_point_whose_lanes_all_diverged(no_pictures):
@@ -185,7 +195,7 @@ def test_one_definition_alone(no_pictures):
 def test_many_grid_points_are_not_drawn_into_one(no_pictures):
     dataset = fabricate(labels=[f"scale={i}" for i in range(7)], lanes=4)
     render(**arguments(dataset))
-    assert len(no_pictures) == 7
+    assert len(overviews(no_pictures)) == 7
 
 
 @pytest.mark.parametrize(

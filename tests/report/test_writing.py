@@ -3,27 +3,11 @@
 import pytest
 
 import plateaux as px
+from plateaux.cli import Report
 from plateaux.report import report
-from plateaux.sweeps import SweepError, SweepSpec
+from plateaux.sweeps import SweepError
 
 from .page import Page
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """The folder of a small sweep."""
-    folder = tmp_path_factory.mktemp("runs") / "small sweep"
-    spec = SweepSpec(
-        name="small",
-        problem={"name": "sine", "num_data": 9},
-        network={"width": 3},
-        initialiser={"name": "he", "scale": 0.1},
-        method={"step_size": 0.05, "num_steps": 60},
-        recording={"num_times": 20},
-        sweep={"lanes": 4, "chunk": 4},
-    )
-    px.sweep(spec, folder)
-    return folder
 
 
 def test_the_page_of_a_stored_sweep(stored, no_pictures):
@@ -31,8 +15,8 @@ def test_the_page_of_a_stored_sweep(stored, no_pictures):
     assert file == stored / "report.html"
     page = Page(file.read_text(encoding="utf-8"))
     assert page.open_tags == []
-    assert "Finished: all 4 lanes are stored." in page.text
-    assert page.row("single point", "4 of 4")[0] == "4 completed"
+    assert "Finished: all 8 lanes are stored." in page.text
+    assert page.row("initialiser.scale=0.1", "4 of 4")[0] == "4 completed"
     assert px.sweeps.open_sweep(stored).spec.hash in page.text
     assert not list(stored.glob("*.partial"))
 
@@ -50,3 +34,16 @@ def test_a_folder_without_a_sweep_is_refused(tmp_path):
 def test_a_place_that_cannot_be_written_is_refused(stored, tmp_path, no_pictures):
     with pytest.raises(SweepError, match="can be written, but .* cannot: No such file"):
         report(stored, tmp_path / "missing" / "page.html")
+
+
+def test_the_command_line_chooses_the_run(stored, no_pictures, capsys):
+    file = stored / "report.html"
+    assert Report(stored, point="1", lane=3)() == 0
+    assert "Lane 3 of initialiser.scale=1.0, shown because" in file.read_text("utf-8")
+    assert Report(stored, point="initialiser.scale=0.1")() == 0
+    assert " of initialiser.scale=0.1, shown because" in file.read_text("utf-8")
+    assert Report(stored, view=False)() == 0
+    assert "shown because" not in file.read_text("utf-8")
+    with pytest.raises(SweepError, match="`lane` must be a stored lane"):
+        Report(stored, lane=4)()
+    assert capsys.readouterr().out == f"{file}\n" * 3
