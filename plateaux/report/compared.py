@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..plot._axes import COLORS
-from ..statistics import PlateauSummary
+from ..statistics import PlateauSummary, log_rank, restricted_mean
 from . import figures
 from .axes import Facet, batches, facets
-from .groups import LATER, Group, failures, share_with_plateau
+from .groups import LATER, Group, dwells, failures, share_with_plateau
 from .html import Markup, figure, join, section, table, tag
-from .words import first_numbers
+from .words import first_numbers, interval, number
 
 Summaries = Mapping[str, PlateauSummary]
 Swept = Mapping[str, Sequence[Any]]
@@ -21,7 +21,7 @@ HOW_TO_READ = tag(
     "p",
     "The share of plateaus that last longer than a time, with 95 % intervals, and "
     "ticks where plateaus were still running. At risk are the plateaus that were seen "
-    "to last at least so long.",
+    "to last at least so long. Plateaus count as independent, those of one lane too.",
 )
 HATCHED = tag(
     "p",
@@ -36,7 +36,7 @@ def survival(
 ) -> Markup:
     """Survival curves of the dwells, several grid points a picture, with risk tables.
 
-    A test between the curves, or their restricted means, belongs below each picture.
+    Below each picture stand a test of equal survival and the restricted means.
     """
     parts = [
         part
@@ -68,7 +68,7 @@ def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
     for numbers in _parts(groups, swept):
         some = [groups[i] for i in numbers if len(groups[i].lanes)]
         color = dict(zip((of.label for of in some), COLORS, strict=False))
-        losses = {of.label: of.losses[:, -1] for of in some}
+        losses = {of.label: of.final for of in some}
         ratios = {of.label: losses[of.label] / of.bound for of in some if of.bound}
         for values, bound, words in (
             (losses, None, "last losses"),
@@ -122,10 +122,29 @@ def _survival_pictures(groups, summaries, swept, by) -> Iterable[Markup]:
         if len(curves) > 1 and len(units) == 1:
             png = figures.comparison(curves, of, by)
             alt = f"Survival curves of the dwells of plateaus by {by}: {_and(curves)}."
-            found.append(figure(png, alt, "", width=46))
+            words = _tested({name: dwells(of[name], by) for name in curves})
+            found.append(figure(png, alt, words, width=46))
     if found:
         yield tag("h3", f"Plateaus by {by}")
         yield tag("div", *found, class_="row")
+
+
+def _tested(seen: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Log-rank test between groups, and their mean dwells up to a common horizon."""
+    durations, censored = (np.concatenate(parts) for parts in zip(*seen.values()))
+    sizes = [len(dwell) for dwell, _ in seen.values()]
+    test = log_rank(durations, censored, np.repeat(np.arange(len(sizes)), sizes))
+    horizon = min(float(dwell.max()) for dwell, _ in seen.values())
+    if horizon <= 0:
+        return f"Log-rank test of equal survival: p = {number(test.p_value)}."
+    means = [
+        f"{name}: {interval(restricted_mean(*of, horizon=horizon))}"
+        for name, of in seen.items()
+    ]
+    return (
+        f"Log-rank test of equal survival: p = {number(test.p_value)}. Mean dwell, of "
+        f"which at most {number(horizon)} counts: {_and(means)}."
+    )
 
 
 def _parts(groups: Sequence[Group], swept: Swept) -> list[range]:
@@ -142,11 +161,11 @@ def _statistics(groups, summaries) -> dict[str, figures.Statistic]:
     unit = units.pop() if len(units) == 1 else "time"
     whole = 0.0, 1.0
     for by in [LATER] if LATER in known else list(known)[:1]:
-        dwells = [
+        medians = [
             _estimate(s[by].median_dwell) if by in s else np.nan for _, s in pairs
         ]
         shares = [share_with_plateau(g, by) if by in s else np.nan for g, s in pairs]
-        statistic = figures.Statistic(dwells, unit, "no plateau")
+        statistic = figures.Statistic(medians, unit, "no plateau")
         found[f"median dwell of plateaus by {by}"] = statistic
         statistic = figures.Statistic(shares, "share", "none completed", whole)
         found[f"share of lanes with a plateau by {by}"] = statistic

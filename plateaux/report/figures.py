@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import plot
 from ..plot._axes import COLORS, require_matplotlib, time_ticks
-from ..statistics import SurvivalCurve, quantile_band
+from ..statistics import SurvivalCurve
 from .axes import Facet
 from .frames import Shown
-from .groups import Group, at_risk, plateaus_of_lane, typical_lanes
+from .groups import Group, at_risk, loss_band, plateaus_of_lane, typical_lanes
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
 DPI = 130
@@ -35,7 +35,7 @@ def overview(
     canvas = _figure((9.5, 6.4))
     cells = canvas.add_gridspec(2, 6, height_ratios=(1, 0.8))
     left, right = (canvas.add_subplot(cells[0, part]) for part in HALVES)
-    band = quantile_band(of.losses, PROBABILITIES)
+    band = loss_band(of, PROBABILITIES)
     plot.ensemble_band(of.times, band, PROBABILITIES, time_unit=of.time_unit, ax=left)
     left.set_title(f"loss of {len(of.lanes)} lanes", fontsize="medium")
     _survival(right, curves, of)
@@ -201,6 +201,11 @@ def _survival(ax: Any, curves: Mapping[str, SurvivalCurve], of: Group) -> None:
 
 
 def _lanes(panels: Sequence[Any], of: Group, shaded: str | None) -> None:
+    if of.losses is None:
+        panels[0].text(0, 0.9, "losses of single lanes are not stored", fontsize=9)
+        for ax in panels:
+            ax.set_axis_off()
+        return
     chosen = list(typical_lanes(of).items())
     row = {number: i for i, number in enumerate(of.lanes.tolist())}
     for ax, (name, lane) in zip(panels, chosen, strict=False):

@@ -5,12 +5,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..statistics import PlateauSummary, plateau_summary
+from ..statistics import (
+    Interval,
+    PlateauSummary,
+    histogram_quantiles,
+    plateau_summary,
+    quantile_band,
+)
 
 DEFINITIONS = ("slope", "pattern")
 LATER = "slope, later"  # without the flat stretch that every run begins with
-POOL = ("completed",)  # outcomes whose lanes enter the statistics of plateaus
-FINE = ("completed", "converged")  # every other outcome is a failure
+# Outcomes whose lanes enter the statistics of plateaus; every other is a failure.
+FINE = ("completed", "converged")
 SHARES = {"10 % quantile": 0.1, "median": 0.5, "90 % quantile": 0.9}
 
 
@@ -23,7 +29,10 @@ class Group(NamedTuple):
         planned: Lanes asked for.
         lanes: Numbers of the stored lanes, shape (B,).
         times: Saved times, shape (t,).
-        losses: Losses, shape (B, t).
+        final: Losses at the last saved time, shape (B,).
+        losses: Losses, shape (B, t), or None if histograms are stored instead.
+        histogram: Lanes by saved time and bin of `log_bins`, shape (t, m), with the
+            bins' accuracy; None if losses are stored.
         outcomes: Outcome of each lane, in a word, shape (B,).
         dead: Whether every hidden neuron ended dead, shape (B,), or None if unknown.
         tables: Definition to columns of its plateaus: dwell, censored (B, P) and
@@ -38,7 +47,9 @@ class Group(NamedTuple):
     planned: int
     lanes: np.ndarray
     times: np.ndarray
-    losses: np.ndarray
+    final: np.ndarray
+    losses: np.ndarray | None
+    histogram: tuple[np.ndarray, float] | None
     outcomes: np.ndarray
     dead: np.ndarray | None
     tables: Mapping[str, Mapping[str, np.ndarray]]
@@ -47,7 +58,11 @@ class Group(NamedTuple):
 
 
 def group(
-    dataset: Any, point: int, units: int | None, bounds: Mapping[str, float]
+    dataset: Any,
+    point: int,
+    units: int | None,
+    bounds: Mapping[str, float],
+    accuracy: float | None = None,
 ) -> Group:
     """The stored lanes of one grid point; lanes that are not done are left out.
 
@@ -56,6 +71,7 @@ def group(
         point: The grid point.
         units: Hidden neurons of its networks, or None if unknown.
         bounds: Proven lower bounds of the loss, by label.
+        accuracy: Of the bins of stored histograms.
 
     Returns:
         The group.
@@ -72,7 +88,9 @@ def group(
         planned=done.size,
         lanes=np.flatnonzero(done),
         times=times[saved],
-        losses=here["loss"].values[done][:, saved],
+        final=here["final_loss"].values[done],
+        losses=here["loss"].values[done][:, saved] if "loss" in here else None,
+        histogram=_histogram(here, saved, accuracy),
         outcomes=_outcomes(here["outcome"], done),
         dead=dead,
         tables=_tables(here, done),
@@ -88,25 +106,31 @@ def summary(of: Group, by: str) -> PlateauSummary:
         columns["dwell"],
         columns["censored"],
         columns["count"],
-        of.losses,
+        of.final[:, None],
         outcomes=of.outcomes,
         overflow=columns["overflow"],
         dead=of.dead,
-        pool=POOL,
+        pool=FINE,
     )
 
 
 def at_risk(of: Group, by: str, times: Any) -> np.ndarray:
     """Number of pooled plateaus that were seen to last at least so long, shape (m,)."""
-    columns, pooled = of.tables[by], np.isin(of.outcomes, POOL)
+    ordered = np.sort(dwells(of, by)[0])
+    return ordered.size - np.searchsorted(ordered, np.asarray(times))
+
+
+def dwells(of: Group, by: str) -> tuple[np.ndarray, np.ndarray]:
+    """Dwells of the pooled plateaus, and whether each was still running, shape (m,)."""
+    columns, pooled = of.tables[by], np.isin(of.outcomes, FINE)
     used = np.arange(columns["dwell"].shape[1]) < columns["count"][:, None]
-    dwells = np.sort(columns["dwell"][used & pooled[:, None]])
-    return dwells.size - np.searchsorted(dwells, np.asarray(times))
+    used = used & pooled[:, None]
+    return columns["dwell"][used], columns["censored"][used]
 
 
 def share_with_plateau(of: Group, by: str) -> float:
     """Share of the pooled lanes with at least one plateau; NaN without a lane."""
-    pooled = np.isin(of.outcomes, POOL)
+    pooled = np.isin(of.outcomes, FINE)
     return (
         float(np.mean(of.tables[by]["count"][pooled] > 0)) if pooled.any() else np.nan
     )
@@ -132,8 +156,8 @@ def typical_lanes(of: Group) -> dict[str, int]:
 
     Low and high are the 10 % and 90 % quantiles; a lane is named once.
     """
-    completed = np.flatnonzero(of.outcomes == "completed")
-    order = completed[np.argsort(of.losses[completed, -1], kind="stable")]
+    completed = np.flatnonzero(np.isin(of.outcomes, FINE))
+    order = completed[np.argsort(of.final[completed], kind="stable")]
     found: dict[int, str] = {}
     for name, share in SHARES.items():
         if order.size:
@@ -146,15 +170,43 @@ def _word(here: Any, name: str, otherwise: str) -> str:
     return str(here[name].values) if name in here.variables else otherwise
 
 
+def loss_band(of: Group, probabilities: tuple[float, ...]) -> Interval:
+    """Quantiles of the loss at every saved time, with intervals where lanes are kept.
+
+    From histograms they have the accuracy of the bins; such sweeps have so many lanes
+    that the intervals would not be seen.
+    """
+    if of.losses is not None:
+        return quantile_band(of.losses, probabilities)
+    counts, accuracy = of.histogram or (np.zeros((0, 1), int), 0.5)
+    found = histogram_quantiles(counts, accuracy, probabilities)
+    return Interval(found, found, found)
+
+
+def _histogram(here: Any, saved: np.ndarray, accuracy: float | None):
+    if "loss_counts" not in here or accuracy is None:
+        return None
+    counts = np.zeros((int(saved.sum()), here.sizes["bin"]), np.int64)
+    for part in range(here.sizes["part"]):
+        counts += here["loss_counts"].isel(part=part).values[saved]
+    return counts, accuracy
+
+
 def _tables(here: Any, done: np.ndarray) -> dict[str, Mapping[str, np.ndarray]]:
     tables = {}
     for by in DEFINITIONS:
-        if f"{by}_count" in here.variables:
+        # A method whose plateaus by this definition are not known has counts of −1.
+        count = here.get(f"{by}_count")
+        if count is not None and _known(count.values[done]):
             tables[by] = _table(here, by, done)
         if by == "slope" and by in tables:
             first = here["slope_start"].isel(plateau=0).values[done]
             tables[LATER] = _without_first(tables[by], first == 0)
     return tables
+
+
+def _known(counts: np.ndarray) -> bool:
+    return counts.size == 0 or bool(np.any(counts >= 0))
 
 
 def _without_first(table: Mapping[str, np.ndarray], where: np.ndarray):

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
 from ..statistics import PlateauSummary
 from . import figures
-from .groups import LATER, Group
+from .groups import FINE, LATER, Group
 from .html import Markup, definitions, figure, section, table, tag
 from .words import interval, meaning, number, setting
 
@@ -30,8 +32,8 @@ HOW_COUNTED = (
     ("Proportions", "Wilson score intervals (Wilson 1927)."),
     (
         "Quantiles",
-        "Values that occurred (no interpolation), with exact bootstrap percentile "
-        "intervals over lanes (Efron 1979).",
+        "Values that occurred (no interpolation), with distribution-free intervals "
+        "from order statistics (David & Nagaraja 2003, 7.1).",
     ),
     (
         "Dead network",
@@ -216,7 +218,7 @@ def _plateau_row(group: Group, by: str, of: PlateauSummary) -> Sequence[Any]:
         by,
         number(of.num_plateaus_mean),
         " / ".join(map(number, quartiles)),
-        "–" if raw is None else number(raw[group.outcomes == "completed"].mean()),
+        "–" if raw is None else number(raw[np.isin(group.outcomes, FINE)].mean()),
         interval(of.median_dwell),
         f"{of.pooled_plateaus} ({of.censored_plateaus})",
         f"{of.pooled_lanes} ({of.overflowed})",

@@ -12,7 +12,7 @@ from ..sweeps import Sweep, SweepError, replay
 from ..sweeps.lanes import make_network, make_problem
 from . import figures
 from .frames import Shown, as_json, shown
-from .groups import DEFINITIONS, LATER, POOL, Group, plateaus_of_lane, typical_lanes
+from .groups import DEFINITIONS, FINE, LATER, Group, plateaus_of_lane, typical_lanes
 from .html import Markup, figure, section, tag
 from .words import number
 
@@ -182,7 +182,7 @@ def _longest_dwells(of: Group, by: str) -> np.ndarray:
 
 
 def _with_plateaus(of: Group, by: str) -> np.ndarray:
-    pooled = np.isin(of.outcomes, POOL)
+    pooled = np.isin(of.outcomes, FINE)
     return of.lanes[pooled & (of.tables[by]["count"] > 0)]
 
 
@@ -207,8 +207,8 @@ def _no_plateaus() -> tuple[np.ndarray, ...]:
 def _notes(choice: Choice, what: Shown) -> list[str]:
     """What a reader must know before believing the picture."""
     of, notes = choice.of, []
-    stored = of.losses[of.lanes.tolist().index(choice.lane)]
-    last = np.array([stored[-1], what.losses[-1]])
+    stored = of.final[of.lanes.tolist().index(choice.lane)]
+    last = np.array([stored, what.losses[-1]])
     if not (np.array_equal(*last[:, None]) or np.allclose(*last, rtol=1e-6)):
         notes.append(
             f"Trained again here its last loss is {number(last[1])}, but the stored "

@@ -100,8 +100,10 @@ def render(
         HTML.
     """
     bounds = manifest.get("proven_bounds", {})
+    accuracy = spec.get("recording", {}).get("accuracy")
     groups = [
-        group(dataset, i, hidden_units(s), bounds) for i, s in enumerate(settings)
+        group(dataset, i, hidden_units(s), bounds, accuracy)
+        for i, s in enumerate(settings)
     ]
     summaries = [_summaries(of) for of in groups]
     swept = coordinates(dataset)

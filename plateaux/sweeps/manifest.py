@@ -21,7 +21,7 @@ from .errors import SweepError
 from .lanes import Ready
 from .spec import SweepSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "manifest.json"
 _MOST_WORK, _MOST_DATA = 1e9, 2000  # the fits by lines hold K × K arrays
 PACKAGES = ("plateaux", "jax", "jaxlib", "equinox", "optax", "numpy", "zarr", "xarray")

@@ -35,9 +35,12 @@ def fabricate(labels=("scale=1", "scale=2"), lanes=20, seed=0):
     outcome = np.zeros(shape, np.int8)
     outcome[:, :2] = 1
     times[-1, 9:], loss[-1, :, 9:] = np.nan, np.nan
+    final = loss[..., -1].copy()
+    final[-1] = loss[-1, :, 8]
     columns = {
         "times": (("point", "time"), times),
         "loss": (("point", "lane", "time"), loss),
+        "final_loss": (("point", "lane"), final),
         "outcome": (("point", "lane"), outcome),
         "dead_neurons": (("point", "lane"), rng.integers(0, 6, shape, np.int32)),
         "done": (("point", "lane"), np.ones(shape, bool)),

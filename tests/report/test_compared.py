@@ -4,7 +4,16 @@ import numpy as np
 
 from plateaux.report import compared, figures
 from plateaux.report.axes import facets
-from plateaux.report.groups import at_risk, failures, group, share_with_plateau, summary
+from plateaux.report.groups import (
+    at_risk,
+    failures,
+    group,
+    loss_band,
+    share_with_plateau,
+    summary,
+)
+from plateaux.report.words import interval, number
+from plateaux.statistics import log_histogram, log_rank, restricted_mean
 
 from .conftest import fabricate
 from .page import Page
@@ -156,3 +165,51 @@ def test_last_losses_are_drawn(monkeypatch):
     figures.final_losses({"a": np.array([1.0]), "b": np.array([5.0])}, "br", None)
     (ax,) = canvases[0].axes
     assert [line.get_color() for line in ax.lines] == ["b", "r"]
+
+
+def test_pictures_say_whether_the_curves_differ():
+    """The log-rank test and restricted means, of the same plateaus one by one."""
+    rng = np.random.default_rng(0)
+    seen = {
+        "fast": (rng.exponential(1.0, 30), rng.random(30) < 0.2),
+        "slow": (rng.exponential(3.0, 40), rng.random(40) < 0.2),
+    }
+    words = compared._tested(seen)
+    dwell, censored = (
+        np.concatenate([seen[k][i] for k in ("fast", "slow")]) for i in (0, 1)
+    )
+    test = log_rank(dwell, censored, ["fast"] * 30 + ["slow"] * 40)
+    assert f"p = {number(test.p_value)}." in words
+    horizon = min(seen["fast"][0].max(), seen["slow"][0].max())
+    for name, of in seen.items():
+        mean = restricted_mean(*of, horizon=horizon)
+        assert f"{name}: {interval(mean)}" in words
+
+
+def test_groups_of_histograms_have_bands_and_last_losses():
+    """A sweep that counted its losses in bins shows the same, to the bins' accuracy."""
+    dataset = fabricate(lanes=200)
+    loss = dataset["loss"].values
+    counts = np.stack(
+        [
+            [log_histogram(loss[0, half, t], 0.02) for t in range(loss.shape[2])]
+            for half in (slice(0, 90), slice(90, 200))
+        ]
+    )
+    counted = dataset.drop_vars("loss").isel(point=[0])
+    counted["loss_counts"] = (("point", "part", "time", "bin"), counts[None])
+    of = group(counted, 0, 5, {}, 0.02)
+    each = group(dataset, 0, 5, {})
+    assert of.losses is None
+    np.testing.assert_array_equal(of.final, each.final)
+    levels = (0.1, 0.5, 0.9)
+    exact = loss_band(each, levels)
+    np.testing.assert_allclose(loss_band(of, levels).estimate, exact[0], rtol=0.0201)
+    assert figures.overview(of, {}, None).startswith(b"\x89PNG")
+
+
+def test_a_definition_that_is_not_known_is_left_out():
+    dataset = fabricate()
+    dataset["pattern_count"][0] = -1
+    assert "pattern" not in group(dataset, 0, 5, {}).tables
+    assert "pattern" in group(dataset, 1, 5, {}).tables
