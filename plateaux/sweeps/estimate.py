@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from .lanes import Ready, prepare, train
 from .layout import num_bytes
 from .programs import PROGRAMS, draw_chunk, train_lanes
-from .run import default_workers
 from .spec import SweepSpec
+from .workers import default_workers
 
 PROBE_STEPS = 320
 

@@ -83,9 +83,9 @@ def test_killed_at_many_moments(spec, results, tmp_path):
 def test_an_error_in_between_leaves_what_is_stored(
     spec, results, tmp_path, monkeypatch
 ):
-    from plateaux.sweeps import run
+    from plateaux.sweeps import workers
 
-    real, calls = run.train_chunk, []
+    real, calls = workers.train_chunk, []
 
     def failing(*arguments):
         calls.append(arguments)
@@ -94,7 +94,7 @@ def test_an_error_in_between_leaves_what_is_stored(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "train_chunk", failing)
+        patch.setattr(workers, "train_chunk", failing)
         with pytest.raises(KeyboardInterrupt):
             sweep(spec, tmp_path, workers=1)
     assert status(tmp_path).chunks_done == 3

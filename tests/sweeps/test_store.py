@@ -132,7 +132,7 @@ def test_num_bytes_counts_the_arrays(results):
 
 def test_nothing_is_trained_again(stored, spec, monkeypatch):
     before = {f: f.stat().st_mtime_ns for f in stored.rglob("c/**/*") if f.is_file()}
-    monkeypatch.setattr("plateaux.sweeps.run.train_chunk", None)
+    monkeypatch.setattr("plateaux.sweeps.workers.train_chunk", None)
     sweep(spec, stored)
     after = {f: f.stat().st_mtime_ns for f in stored.rglob("c/**/*") if f.is_file()}
     assert before == after
