@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "lane"
@@ -119,7 +120,7 @@ def _placed(leaf: Any, axis: int | None, mesh: Mesh) -> Any:
             f"The number of lanes must be a multiple of the {mesh.size} devices, but "
             f"an array has shape {leaf.shape}; add lanes, or pass fewer `devices`."
         )
-    if isinstance(leaf, jax.core.Tracer):
+    if isinstance(leaf, Tracer):
         return leaf
     sharding = NamedSharding(mesh, _spec(axis))
     if leaf.is_fully_addressable and not sharding.is_fully_addressable:

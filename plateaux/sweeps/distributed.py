@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .errors import SweepError
@@ -73,15 +74,18 @@ def trained_by_dask(
             other versions or data, does not see the folder, or dies again and again.
         ImportError: If dask.distributed is not installed.
     """
+    if not tasks:
+        return
     distributed = import_distributed()
     with _client(distributed, address, workers) as client:
-        if not tasks:
-            return
-        order = Order(str(directory.resolve()), spec.hash, jax.config.jax_enable_x64, 1)
-        ready_workers = _workers(client, address)
+        machines = Counter(_machines(client, address))
+        order = Order(
+            directory=str(directory.resolve()),
+            spec_hash=spec.hash,
+            double=jnp.result_type(float) == np.float64,
+            sharing=max(machines.values()),
+        )
         check_workers(client, order)
-        sharing = max(Counter(ready_workers).values())
-        order = Order(order.directory, order.spec_hash, order.double, sharing)
         submit = lambda task: client.submit(
             train_and_store, order, *task, key=_key(spec, task), pure=False
         )
@@ -154,6 +158,14 @@ def import_distributed() -> Any:
     return distributed
 
 
+def check_reachable(address: str) -> None:
+    """Refuse a scheduler that gives no answer, before anything is computed."""
+    distributed = import_distributed()
+    if address != LOCAL:
+        with _client(distributed, address, None):
+            pass
+
+
 @functools.lru_cache(maxsize=16)
 def _workplace(order: Order, point: int) -> tuple[SweepSpec, Ready, Store]:
     """What a worker keeps for all chunks of a point, checked once."""
@@ -197,7 +209,7 @@ def _client(distributed: Any, address: str, workers: int | None) -> Iterator[Any
         yield stack.enter_context(client)
 
 
-def _workers(client: Any, address: str) -> list[str]:
+def _machines(client: Any, address: str) -> list[str]:
     """The machine of every thread that waits for work."""
     try:
         client.wait_for_workers(1, timeout=12 * PATIENCE)

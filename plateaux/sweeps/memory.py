@@ -64,7 +64,7 @@ def chunk_bytes(ready: Ready, chunk: int) -> int:
     )
 
 
-def largest_chunk(ready: Ready, chunk: int, takes: float, room: float) -> int:
+def largest_chunk(ready: Ready, chunk: int, takes: int, room: float) -> int:
     """The largest chunk found that fits, or 0; every candidate is compiled."""
     while takes > room and chunk > 0:
         chunk = min(chunk - 1, int(chunk * room / takes))
@@ -119,7 +119,7 @@ def _shaped(leaf: Any) -> bool:
     return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
-def _size(count: float) -> str:
+def _size(count: int | float) -> str:
     """Bytes in the unit that keeps the number readable."""
     for unit in ("B", "KiB", "MiB"):
         if count < 1024:

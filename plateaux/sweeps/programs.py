@@ -139,7 +139,8 @@ def _compiled(function: Callable, arguments: Any, quick: bool) -> Program:
 
 def _device() -> Any:
     """The device that this thread computes on."""
-    return jax.config.jax_default_device or jax.local_devices()[0]
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    return chosen or jax.local_devices()[0]
 
 
 def _signature(arguments: Any) -> tuple[Any, ...]:

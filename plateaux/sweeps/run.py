@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .distributed import import_distributed, trained_by_dask
+from .distributed import LOCAL, check_reachable, trained_by_dask
 from .errors import SweepError
 from .grid import grid
 from .lanes import Ready, prepare
@@ -90,7 +90,8 @@ def sweep(
     """
     spec, part = as_spec(spec), as_part(part) or _own_part()
     _check_place(out, part, dask)
-    if out is None or not Path(out, FILE).exists():
+    here = dask in (None, LOCAL)
+    if here and (out is None or not Path(out, FILE).exists()):
         # Compiling takes longest: it begins while the other points load their data.
         warm_up(spec, prepare(spec, grid(spec)[:1])[0])
     ready = prepare(spec)
@@ -121,7 +122,7 @@ def _run(
     """Train what a locked folder lacks."""
     done = _done(spec, ready, directory)
     tasks = _todo(done, part)
-    if tasks:
+    if tasks and dask in (None, LOCAL):  # workers elsewhere look at their own memory
         check_memory(spec, ready, workers)
     store = begin(directory, spec, ready, _units(ready), alone=part is None)
     if dask is None:
@@ -171,8 +172,6 @@ def _wait_for_processes() -> None:
 
 def _check_place(out: Any, part: Part | None, dask: str | None) -> None:
     """Refuse shared work without a shared folder, before anything is computed."""
-    if dask is not None:
-        import_distributed()
     if out is None and (part is not None or dask is not None):
         raise SweepError(
             "A sweep that several processes share must have a folder, but `out` is "
@@ -183,6 +182,8 @@ def _check_place(out: Any, part: Part | None, dask: str | None) -> None:
             f"A sweep must be shared in one way, but has part {part} and dask; leave "
             "one out."
         )
+    if dask is not None:
+        check_reachable(dask)
 
 
 def _done(spec: SweepSpec, ready: list[Ready], directory: Path) -> np.ndarray:

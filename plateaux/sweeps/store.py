@@ -8,6 +8,7 @@ is done or one that is not, never a broken one. Every file carries a checksum.
 import contextlib
 import errno
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def one_sentence(directory: Path | None) -> Iterator[None]:
         ) from error
 
 
+_CONFIG_LOCK = threading.Lock()  # zarr's configuration is that of the whole process
+
+
+@contextlib.contextmanager
+def _fill_values_written(zarr: Any) -> Iterator[None]:
+    """Arrays opened here write fill values: a chunk that is done has all its files."""
+    with _CONFIG_LOCK, zarr.config.set({"array.write_empty_chunks": True}):
+        yield
+
+
 class Store:
     """The arrays of a sweep, in a folder or in memory.
 
@@ -85,9 +96,7 @@ class Store:
         zarr = import_zarr()
         self.spec, self.directory = spec, directory
         place = zarr.storage.MemoryStore() if directory is None else directory / ZARR
-        # Written fill values tell a chunk that is done from one whose file is lost.
-        always = zarr.config.set({"array.write_empty_chunks": True})
-        with one_sentence(directory), always:
+        with one_sentence(directory), _fill_values_written(zarr):
             self.group = zarr.open_group(place, mode="a" if time_units else "r+")
             if tidy:
                 self._remove_partial_files()
