@@ -50,7 +50,7 @@ def import_netcdf() -> Any:
 
 def _create(target: Any, name: str, array: Any) -> None:
     text, truth = array.dtype.kind in "OUT", array.dtype == bool
-    kind = str if text else np.int8 if truth else array.dtype
+    kind = str if text else "i1" if truth else array.dtype.str[1:]
     options = {} if text else {"zlib": True, "complevel": 1, "fill_value": False}
     made = target.createVariable(name, kind, array.dims, **options)
     made.set_auto_maskandscale(False)
