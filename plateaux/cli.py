@@ -122,13 +122,17 @@ class Merge:
 
     directories: tuple[Path, ...]
     """The folders of the stores."""
-    out: Path
-    """The folder to merge them into; new, or of the same sweep."""
+    out: Path | None = None
+    """The folder to merge them into; new, or of the same sweep. Must be given."""
     json: bool = False
     """Print the result as JSON."""
 
     def __call__(self) -> int:
         """Merge them."""
+        if self.out is None:
+            _refuse(
+                "The merged sweep must have a folder, but none is named; add --out."
+            )
         _double_precision()
         from . import sweeps
 

@@ -130,6 +130,7 @@ def test_parts_and_merge(file, tmp_path, capsys):
     out = str(tmp_path / "out")
     assert cli.main(["sweep", "merge", *folders, "--out", out, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["stored"] == 10
+    assert "add --out" in refusal(capsys, "sweep", "merge", *folders)
     assert "must be I/N" in refusal(capsys, "sweep", "resume", out, "--part", "2/2")
     text = refusal(capsys, "sweep", "merge", out, str(tmp_path), "--out", out)
     assert "must hold a sweep" in text

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import logging
+import signal
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -189,14 +191,15 @@ def _client(distributed: Any, address: str, workers: int | None) -> Iterator[Any
     """A client of the scheduler at that address, or of a new cluster of processes."""
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
-            cluster = distributed.LocalCluster(
-                n_workers=workers or default_workers(),
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+            with _deaf_to_interruption():
+                cluster = distributed.LocalCluster(
+                    n_workers=workers or default_workers(),
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=0,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
             address = stack.enter_context(cluster)
         try:
             client = distributed.Client(address, timeout=PATIENCE)
@@ -207,6 +210,19 @@ def _client(distributed: Any, address: str, workers: int | None) -> Iterator[Any
                 "tcp://host:8786, and that `dask scheduler` runs there."
             ) from error
         yield stack.enter_context(client)
+
+
+@contextlib.contextmanager
+def _deaf_to_interruption() -> Iterator[None]:
+    """Processes started here leave it to this one to act on Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _machines(client: Any, address: str) -> list[str]:

@@ -73,9 +73,7 @@ def test_parts_that_are_none(spec, tmp_path, part):
 
 def test_parts_and_whole_runs_keep_out_of_each_others_way(spec, copies):
     with locked(copies[0], Part(0, 2)):
-        with pytest.raises(
-            SweepError, match="write to .*, but another one is run"
-        ):
+        with pytest.raises(SweepError, match="write to .*, but another one is run"):
             sweep(spec, copies[0])
         with pytest.raises(SweepError, match="must train part 0/2 of .* is at it"):
             sweep(spec, copies[0], part=(0, 2))
