@@ -25,6 +25,10 @@ class Run:
     """The folder of the results; runs/NAME of the specification by default."""
     dry_run: bool = False
     """Only say points, lanes, chunks, bytes and estimated time."""
+    part: str | None = None
+    """I/N, I from 0 to N − 1: only every N-th chunk, for a job array."""
+    dask: str | None = None
+    """Address of a dask scheduler; without one, processes on this machine."""
     json: bool = False
     """Print the result as JSON."""
     quiet: bool = False
@@ -43,8 +47,7 @@ class Run:
             found = sweeps.estimate(spec)
             _print(asdict(found), self.json, _estimate_text(found))
             return 0
-        out = self.out or Path("runs", spec.name)
-        return _run(spec, out, as_json=self.json, quiet=self.quiet)
+        return _run(self, spec, self.out or Path("runs", spec.name))
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class Resume:
 
     directory: Path
     """The folder of the sweep."""
+    part: str | None = None
+    """I/N, I from 0 to N − 1: only every N-th chunk, for a job array."""
+    dask: str | None = None
+    """Address of a dask scheduler; without one, processes on this machine."""
     json: bool = False
     """Print the result as JSON."""
     quiet: bool = False
@@ -83,19 +90,19 @@ class Resume:
         from .sweeps.reading import stored_spec
 
         spec = stored_spec(self.directory, read_manifest(self.directory))
-        return _run(spec, self.directory, as_json=self.json, quiet=self.quiet)
+        return _run(self, spec, self.directory)
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write tables of a sweep: one row a lane, and one row a plateau."""
+    """Write tables of a sweep, one row a lane and one row a plateau, or NetCDF."""
 
     directory: Path
     """The folder of the sweep."""
     out: Path | None = None
-    """The folder of the tables; the sweep's own by default."""
-    format: Literal["csv", "parquet"] = "csv"
-    """The format of the tables."""
+    """The folder of the files; the sweep's own by default."""
+    format: Literal["csv", "parquet", "netcdf"] = "csv"
+    """Tables as CSV or Parquet, or all arrays in one NetCDF file."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -110,10 +117,35 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Run, watch, resume and export sweeps."""
+class Merge:
+    """Put stores of one sweep, trained in several folders, into one."""
 
-    action: Run | Status | Resume | Export
+    directories: tuple[Path, ...]
+    """The folders of the stores."""
+    out: Path | None = None
+    """The folder to merge them into; new, or of the same sweep. Must be given."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __call__(self) -> int:
+        """Merge them."""
+        if self.out is None:
+            _refuse(
+                "The merged sweep must have a folder, but none is named; add --out."
+            )
+        _double_precision()
+        from . import sweeps
+
+        found = sweeps.status(sweeps.merge(self.directories, self.out))
+        _print(asdict(found), self.json, _status_text(found))
+        return 0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Run, watch, resume, merge and export sweeps."""
+
+    action: Run | Status | Resume | Merge | Export
 
     def __call__(self) -> int:
         """Do it."""
@@ -200,7 +232,7 @@ def _parse(arguments: list[str] | None) -> Any:
         Sweep | Report | Doctor,  # pyright: ignore[reportArgumentType]
         prog="plateaux",
         description=DESCRIPTION,
-        args=arguments,
+        args=_with_local(sys.argv[1:] if arguments is None else arguments),
         config=(
             conf.PositionalRequiredArgs,
             conf.OmitSubcommandPrefixes,
@@ -209,16 +241,30 @@ def _parse(arguments: list[str] | None) -> Any:
     )
 
 
-def _run(spec: Any, out: Path, *, as_json: bool, quiet: bool) -> int:
+def _with_local(words: list[str]) -> list[str]:
+    """The words, with "local" after a --dask that has no address."""
+    whole: list[str] = []
+    for word, after in zip(words, [*words[1:], "--"], strict=True):
+        whole += [word, "local"] if word == "--dask" and after[:1] == "-" else [word]
+    return whole
+
+
+def _run(command: Run | Resume, spec: Any, out: Path) -> int:
     """Run a sweep into its folder; an interruption says how to go on."""
     from . import sweeps
+    from .sweeps.parts import as_part
 
     try:
-        sweeps.sweep(spec, out, progress=not quiet)
+        part = as_part(command.part)
+    except ValueError as error:
+        _refuse(error)
+    shared = {"part": part, "dask": command.dask}
+    try:
+        sweeps.sweep(spec, out, progress=not command.quiet, **shared)
     except KeyboardInterrupt:
         _interrupted(out)
     found = sweeps.status(out)
-    _print(asdict(found), as_json, _status_text(found))
+    _print(asdict(found), command.json, _status_text(found))
     return 0
 
 
@@ -275,6 +321,10 @@ def _status_text(found: Any) -> str:
             f"{found.censored} with a plateau still running at the end",
             f"started   {found.started}",
             f"complete  {ended}",
+            *(
+                f"interval  {label}: {middle:.4g} [{low:.4g}, {high:.4g}]"
+                for label, (middle, low, high) in (found.intervals or {}).items()
+            ),
         ]
     )
 

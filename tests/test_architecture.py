@@ -30,6 +30,7 @@ ROOMS = [
     "__main__",
 ]
 HEAVY = ["matplotlib", "zarr", "xarray", "sklearn", "pandas", "scipy", "tqdm", "tyro"]
+HEAVY += ["dask", "distributed", "netCDF4"]
 
 
 def room(path):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from plateaux import cli, doctor
-from plateaux.sweeps import open_sweep
+from plateaux.sweeps import open_sweep, status
 from plateaux.sweeps.store import chunk_file
 
 SPEC = """
@@ -121,6 +121,46 @@ def test_export(finished, tmp_path, capsys):
     ]
 
 
+def test_parts_and_merge(file, tmp_path, capsys):
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    for number, out in enumerate(folders):
+        words = ["sweep", "run", file, "--out", out, "--part", f"{number}/2"]
+        assert cli.main([*words, "--quiet", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["chunks_done"] == 3
+    out = str(tmp_path / "out")
+    assert cli.main(["sweep", "merge", *folders, "--out", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stored"] == 10
+    assert "add --out" in refusal(capsys, "sweep", "merge", *folders)
+    assert "must be I/N" in refusal(capsys, "sweep", "resume", out, "--part", "2/2")
+    text = refusal(capsys, "sweep", "merge", out, str(tmp_path), "--out", out)
+    assert "must hold a sweep" in text
+
+
+def test_scheduler_that_cannot_be_reached(file, tmp_path, capsys):
+    words = ["sweep", "run", file, "--out", str(tmp_path / "x"), "--dask"]
+    assert "must be reachable at 'no://one'" in refusal(capsys, *words, "no://one")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        (["--dask"], ["--dask", "local"]),
+        (["--dask", "--quiet"], ["--dask", "local", "--quiet"]),
+        (["--dask", "tcp://a:1"], ["--dask", "tcp://a:1"]),
+        (["--out", "dask"], ["--out", "dask"]),
+    ],
+)
+def test_dask_without_an_address_is_on_this_machine(words, whole):
+    assert cli._with_local(words) == whole
+
+
+@pytest.mark.slow
+def test_interrupted_cluster_leaves_a_sweep_that_resumes(tmp_path):
+    text = SPEC.replace("lanes = 5", "lanes = 2000")
+    interrupted(tmp_path, text, "--dask", "local")
+
+
 def test_dry_run(file, tmp_path, capsys):
     out = str(tmp_path / "out")
     arguments = ["sweep", "run", file, "--out", out, "--dry-run"]
@@ -230,24 +270,29 @@ def test_help_loads_no_jax():
         assert "usage: plateaux" in done.stdout
 
 
-def test_interruption_leaves_a_sweep_that_resumes(tmp_path, capsys):
+def test_interruption_leaves_a_sweep_that_resumes(tmp_path):
+    interrupted(tmp_path, SPEC.replace("lanes = 5", "lanes = 2000"))
+
+
+def interrupted(tmp_path, text, *words):
+    """Run this specification, and press Ctrl-C after the first chunk."""
     path, out = tmp_path / "spec.toml", tmp_path / "out"
-    path.write_text(SPEC.replace("lanes = 5", "lanes = 2000"))
+    path.write_text(text)
     process = subprocess.Popen(
-        [sys.executable, "-m", "plateaux", "sweep", "run", path, "--out", out],
+        [sys.executable, "-m", "plateaux", "sweep", "run", path, "--out", out, *words],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     marks = out / "store.zarr" / "done" / "c"
     while process.poll() is None and not (marks.exists() and any(marks.iterdir())):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert f"`plateaux sweep resume {out}` goes on from them." in err
     assert "Traceback" not in err
-    assert cli.main(["sweep", "status", str(out), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert 0 < found["chunks_done"] < found["chunks"] == 2000
-    assert found["chunks_damaged"] == 0
+    found = status(out)
+    assert 0 < found.chunks_done < found.chunks == 2000
+    assert found.chunks_damaged == 0

@@ -49,7 +49,7 @@ def test_broken_versions_of_jax_are_refused(name):
 
 
 def test_every_import_is_declared():
-    extras = [r for e in ("plot", "data", "sweep") for r in EXTRAS[e]]
+    extras = [r for e in ("plot", "data", "sweep", "cluster") for r in EXTRAS[e]]
     declared = set(requirements(PROJECT["dependencies"])) | set(requirements(extras))
     providers = importlib.metadata.packages_distributions()
     for module in third_party_imports():
@@ -59,7 +59,7 @@ def test_every_import_is_declared():
 
 def test_all_is_all_that_users_need():
     (everything,) = requirements(EXTRAS["all"]).values()
-    assert everything.extras == {"plot", "data", "sweep"}
+    assert everything.extras == {"plot", "data", "sweep", "cluster"}
 
 
 def test_version_stands_in_one_place():
@@ -126,7 +126,7 @@ for use in (
 
 
 def test_core_works_without_extras_and_names_the_missing_one():
-    extras = [r for e in ("plot", "data", "sweep") for r in EXTRAS[e]]
+    extras = [r for e in ("plot", "data", "sweep", "cluster") for r in EXTRAS[e]]
     distributions = set(requirements(extras))
     providers = importlib.metadata.packages_distributions().items()
     blocked = {

@@ -131,7 +131,9 @@ def _survival_pictures(groups, summaries, swept, by) -> Iterable[Markup]:
 
 def _tested(seen: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
     """Log-rank test between groups, and their mean dwells up to a common horizon."""
-    durations, censored = (np.concatenate(parts) for parts in zip(*seen.values()))
+    durations, censored = (
+        np.concatenate(parts) for parts in zip(*seen.values(), strict=True)
+    )
     sizes = [len(dwell) for dwell, _ in seen.values()]
     test = log_rank(durations, censored, np.repeat(np.arange(len(sizes)), sizes))
     horizon = min(float(dwell.max()) for dwell, _ in seen.values())

@@ -49,12 +49,15 @@ HOW_COUNTED = (
 )
 
 
-def progress(groups: Sequence[Group], directory: str) -> Markup:
-    """How much of the sweep is stored, with a notice if it is not all."""
+def progress(groups: Sequence[Group], directory: str, enough: bool) -> Markup:
+    """How much of the sweep is stored, with a notice if more is wanted."""
     stored = sum(len(group.lanes) for group in groups)
     planned = sum(group.planned for group in groups)
     if stored == planned:
         return tag("p", f"Finished: all {planned} lanes are stored.")
+    if enough:
+        words = f"Finished: {stored} of at most {planned} lanes were enough (see stop)."
+        return tag("p", words)
     words = (
         f"Partly finished: {stored} of {planned} lanes are stored, and every number "
         f"below is about these. `plateaux sweep resume {quote(directory)}` trains the "

@@ -100,6 +100,7 @@ def render(
         HTML.
     """
     bounds = manifest.get("proven_bounds", {})
+    enough = "stop" in spec and manifest.get("finished") is not None
     accuracy = spec.get("recording", {}).get("accuracy")
     groups = [
         group(dataset, i, hidden_units(s), bounds, accuracy)
@@ -111,7 +112,7 @@ def render(
     return page(
         f"Sweep: {spec.get('name', 'sweep')}",
         [
-            sections.progress(groups, directory),
+            sections.progress(groups, directory, enough),
             sections.what_was_run(spec, groups),
             sections.headline(groups, summaries),
             compared.failed(groups),

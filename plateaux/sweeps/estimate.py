@@ -11,8 +11,8 @@ from .lanes import Ready, prepare
 from .layout import num_bytes
 from .plan import Start
 from .programs import draw_chunk, signature, train_lanes
-from .run import default_workers
 from .spec import SweepSpec
+from .workers import default_workers
 
 PROBE_STEPS, PROBE_LANES = 320, 256
 

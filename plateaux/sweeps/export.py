@@ -1,103 +1,121 @@
-"""Tidy tables of a sweep: one row a lane, and one row a plateau."""
+"""A sweep for other programs: tidy tables, or one NetCDF file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from .reading import open_sweep
+from .netcdf import import_netcdf, write_netcdf
+from .reading import Sweep, open_sweep
 from .store import one_sentence
 from .summary import OUTCOMES, TABLE_COLUMNS
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet", "netcdf")
+EVERY = slice(None)
 
 
 def export(directory: Any, out: Any = None, *, format: str = "csv") -> list[Path]:
-    """Write the tables of a sweep's stored lanes, point after point.
+    """Write a sweep's stored lanes for other programs, a few thousand at a time.
 
     `lanes` has one row a lane: point, swept leaves, lane, outcome, final loss, and
     the counts of the store. `plateaus` has one row a plateau: point, swept leaves,
-    lane, definition, number, start, end, dwell, level, drop, censored.
+    lane, definition, number, start, end, dwell, level, drop, censored. The NetCDF file
+    `sweep.nc` holds the arrays of `open_sweep(directory).dataset` as they are.
 
     Args:
         directory: The folder of a sweep, finished or not.
-        out: The folder of the tables; the sweep's own if None.
-        format: "csv" or "parquet".
+        out: The folder of the files; the sweep's own if None.
+        format: "csv", "parquet" or "netcdf".
 
     Returns:
-        The files, `lanes` and `plateaus`.
+        The files, `lanes` and `plateaus`, or `sweep.nc`.
 
     Raises:
-        SweepError: If the folder holds no sweep, or the tables cannot be written.
+        SweepError: If the folder holds no sweep, or the files cannot be written.
         ValueError: If the format is unknown.
-        ImportError: If pandas (or, for Parquet, pyarrow) is not installed.
+        ImportError: If pandas (for Parquet also pyarrow), or for NetCDF netCDF4, is
+            not installed.
     """
     _checks.known("format", format, FORMATS)
-    _import_pandas()
+    import_netcdf() if format == "netcdf" else _import_pandas()
     stored = open_sweep(directory)
     out = Path(directory if out is None else out)
-    write = {"csv": _write_csv, "parquet": _write_parquet}[format]
-    tables = {"lanes": lane_table, "plateaus": plateau_table}
-    files = []
     with one_sentence(out):
         out.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            file = out / f"{name}.{format}"
-            points = range(stored.dataset.sizes["point"])
-            partial = file.with_suffix(f".{format}.partial")
-            write(partial, (table(stored.dataset, point) for point in points))
-            files.append(partial.replace(file))
-    return files
+        if format == "netcdf":
+            return [_whole_file(out / "sweep.nc", write_netcdf, stored)]
+        write = {"csv": _write_csv, "parquet": _write_parquet}[format]
+        tables = {"lanes": lane_table, "plateaus": plateau_table}
+        return [
+            _whole_file(out / f"{name}.{format}", write, _blocks(stored, table))
+            for name, table in tables.items()
+        ]
 
 
-def lane_table(dataset: Any, point: int) -> Any:
+def _whole_file(file: Path, write: Callable, content: Any) -> Path:
+    """Write beside the file's place, then move there."""
+    partial = file.with_name(f"{file.name}.partial")
+    write(partial, content)
+    return partial.replace(file)
+
+
+def _blocks(stored: Sweep, table: Callable) -> Iterator[Any]:
+    """The tables of blocks of lanes, point after point."""
+    for point, lanes in stored.blocks():
+        yield table(stored.dataset, point, lanes)
+
+
+def lane_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
     """The stored lanes of one point as a `pandas.DataFrame`, one row each.
 
     Args:
         dataset: A sweep's dataset.
         point: The grid point.
+        lanes: Which of its lanes.
 
     Returns:
         The table. `final_loss` is the loss at the last saved time.
     """
-    here = dataset.isel(point=point).load()
-    lanes = np.flatnonzero(here["done"].values)
-    columns = _names(here, point, lanes)
-    codes = here["outcome"].values[lanes]
+    here = dataset.isel(point=point, lane=lanes).load()
+    rows = np.flatnonzero(here["done"].values)
+    columns = _names(here, point, rows + (lanes.start or 0))
+    codes = here["outcome"].values[rows]
     columns["outcome"] = np.array(OUTCOMES, object)[codes]
-    columns["final_loss"] = here["loss"].values[lanes, np.sum(_saved(here)) - 1]
+    columns["final_loss"] = here["loss"].values[rows, np.sum(_saved(here)) - 1]
     for name, array in here.data_vars.items():
         if array.dims == ("lane",) and name not in ("done", "outcome"):
-            columns[str(name)] = array.values[lanes]
+            columns[str(name)] = array.values[rows]
     return _import_pandas().DataFrame(columns)
 
 
-def plateau_table(dataset: Any, point: int) -> Any:
+def plateau_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
     """The plateaus of one point's stored lanes as a `pandas.DataFrame`, one row each.
 
     Args:
         dataset: A sweep's dataset.
         point: The grid point.
+        lanes: Which of its lanes.
 
     Returns:
         The table, one definition after another; `number` counts a lane's plateaus
         from 0.
     """
     pandas = _import_pandas()
-    here = dataset.isel(point=point).load()
+    here = dataset.isel(point=point, lane=lanes).load()
     parts = []
     for by in ("slope", "pattern"):
         if f"{by}_start" in here:
-            parts.append(pandas.DataFrame(_plateau_columns(here, point, by)))
+            parts.append(pandas.DataFrame(_plateau_columns(here, point, lanes, by)))
     return pandas.concat(parts, ignore_index=True)
 
 
-def _plateau_columns(here: Any, point: int, by: str) -> dict[str, Any]:
+def _plateau_columns(here: Any, point: int, lanes: slice, by: str) -> dict[str, Any]:
     used = np.isfinite(here[f"{by}_start"].values) & here["done"].values[:, None]
-    lanes, numbers = np.nonzero(used)
-    columns = _names(here, point, lanes) | {"definition": by, "number": numbers}
+    rows, numbers = np.nonzero(used)
+    names = _names(here, point, rows + (lanes.start or 0))
+    columns = names | {"definition": by, "number": numbers}
     return columns | {name: here[f"{by}_{name}"].values[used] for name in TABLE_COLUMNS}
 
 

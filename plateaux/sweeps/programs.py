@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -24,18 +25,38 @@ ONE_THREAD: Any = {"xla_cpu_multi_thread_eigen": False}
 QUICK: Any = ONE_THREAD | {"xla_backend_optimization_level": 0}
 
 
+@dataclass(frozen=True)
+class Program:
+    """A compiled program.
+
+    Attributes:
+        compiled: What JAX compiled, a function of the arrays among the arguments.
+    """
+
+    compiled: Any
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The result on these arguments."""
+        return self.compiled(eqx.filter(arguments, eqx.is_array))
+
+    def memory(self) -> Any:
+        """Bytes it takes, as XLA counts them."""
+        return self.compiled.memory_analysis()
+
+
 class Programs:
     """Compiles each program once, whichever thread asks first.
 
     Attributes:
-        compiled: Programs, done or in work, by function, shapes and static parts.
+        compiled: Programs, done or in work, by function, device, shapes and static
+            parts.
     """
 
     def __init__(self):
         self.compiled: dict[Any, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, function: Callable, *arguments: Any, quick: bool = False) -> Callable:
+    def get(self, function: Callable, *arguments: Any, quick: bool = False) -> Program:
         """The program of a function for arguments of these shapes; may be abstract.
 
         Args:
@@ -46,7 +67,7 @@ class Programs:
         Returns:
             The program, a function of the same arguments.
         """
-        key = (function, *signature(arguments))
+        key = (function, _device(), *signature(arguments))
         with self._lock:
             mine = key not in self.compiled
             future = self.compiled.setdefault(key, Future())
@@ -120,14 +141,19 @@ def _in_thread(job: Callable[[], Any]) -> None:
     threading.Thread(target=quietly).start()
 
 
-def _compiled(function: Callable, arguments: Any, quick: bool) -> Callable:
+def _compiled(function: Callable, arguments: Any, quick: bool) -> Any:
     if function is train_by_flow:  # compiles as it goes: a brief run does it
         function(*arguments)
         return function
     arrays, static = eqx.partition(arguments, _shaped)
     jitted = jax.jit(lambda arrays: function(*eqx.combine(arrays, static)))
-    program = jitted.lower(arrays).compile(QUICK if quick else ONE_THREAD)
-    return lambda *arguments: program(eqx.filter(arguments, eqx.is_array))
+    return Program(jitted.lower(arrays).compile(QUICK if quick else ONE_THREAD))
+
+
+def _device() -> Any:
+    """The device that this thread computes on."""
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    return chosen or jax.local_devices()[0]
 
 
 def signature(arguments: Any) -> tuple[Any, ...]:

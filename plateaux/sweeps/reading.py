@@ -1,7 +1,7 @@
 """Reading a sweep: its dataset, specification and manifest."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from .layout import names, variables
 from .manifest import read_manifest
 from .spec import SweepSpec
 from .store import ZARR, import_zarr, survey
+
+BLOCK = 4096  # lanes to read at a time, unless a chunk is more
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class Sweep:
     def finished(self) -> bool:
         """Whether all lanes are stored."""
         return bool(np.all(self.done))
+
+    def blocks(self) -> Iterator[tuple[int, slice]]:
+        """Every point and whole chunks of its lanes, a few thousand lanes at a time."""
+        lanes = self.spec.sweep.lanes
+        step = self.spec.chunk * max(1, BLOCK // self.spec.chunk)
+        for point in range(self.dataset.sizes["point"]):
+            for start in range(0, lanes, step):
+                yield point, slice(start, min(start + step, lanes))
 
 
 def open_sweep(directory: Any, *, verify: bool = True) -> Sweep:

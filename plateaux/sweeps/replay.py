@@ -14,9 +14,9 @@ from .errors import SweepError
 from .grid import find_point
 from .lanes import prepare
 from .manifest import read_manifest
+from .opening import check_fits
 from .programs import draw_chunk, train_lanes
 from .reading import stored_spec
-from .run import check_fits
 from .spec import SweepSpec
 
 

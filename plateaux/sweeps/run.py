@@ -1,52 +1,62 @@
-"""Running a sweep: chunks on all cores, each stored as soon as it is trained."""
+"""Running a sweep: every chunk stored as soon as it is trained."""
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from .distributed import LOCAL, check_reachable, trained_by_dask
 from .errors import SweepError
-from .grid import differences, grid
+from .grid import grid
 from .lanes import Ready, prepare
 from .locks import locked
-from .manifest import (
-    FILE,
-    environment,
-    fingerprint,
-    new_manifest,
-    now,
-    read_manifest,
-    write_manifest,
-)
-from .programs import train_chunk, warm_up
+from .manifest import FILE, read_manifest
+from .memory import check_memory
+from .opening import begin, check_fits, check_not_foreign, check_versions, finish
+from .parts import Part, as_part
+from .programs import warm_up
 from .progress import Tally, meter
-from .reading import as_dataset, stored_spec
+from .reading import as_dataset
 from .spec import SweepSpec, read_spec
+from .stopping import rounds
 from .store import ZARR, Store, one_sentence, survey
+from .workers import Task, trained
 
 
 def sweep(
-    spec: Any, out: Any = None, *, progress: bool = False, workers: int | None = None
+    spec: Any,
+    out: Any = None,
+    *,
+    progress: bool = False,
+    workers: int | None = None,
+    part: Any = None,
+    dask: str | None = None,
 ) -> Any:
     r"""Train every lane of every grid point and find its plateaus.
 
     Lane i starts from `jax.random.fold_in(jax.random.key(seed), i)` in every grid
     point: points are compared on common random numbers, and a lane is the same
     whatever the chunk, up to rounding (1e-15), and to the bit for the same chunk.
-    Memory is bounded by the chunk and the number of workers.
+    Memory is bounded by the chunk and the number of workers. Every chunk is trained
+    by one device, so that results do not depend on their number.
+
+    Under `jax.distributed` every process trains its part of the chunks on its own
+    devices, and waits for the others at the end.
 
     Args:
         spec: A `SweepSpec`, or the path of a TOML file.
         out: The folder to store results in. A sweep of the same specification that
             was stopped there goes on where it was. None keeps results in memory.
         progress: Whether to show lanes per second, time left and outcomes on stderr.
-        workers: Chunks trained at the same time, each on one thread; one a core if
-            None. Results do not depend on it.
+        workers: Chunks trained at the same time, each on one thread; one a core, or
+            one an accelerator, if None. Results do not depend on it.
+        part: "i/n" or (i, n): train only chunks i, i + n, i + 2n, … of the folder,
+            while other processes train the other parts.
+        dask: The address of a dask scheduler whose workers train the chunks, or
+            "local" for processes on this machine. All must see the folder.
 
     Returns:
         An `xarray.Dataset` with dimensions point, lane, time, plateau; with `out`,
@@ -54,11 +64,13 @@ def sweep(
 
     Raises:
         SweepError: If 64-bit mode is off for a float64 specification, the folder
-            holds another sweep or cannot be written, or the disk is full; what is
-            stored is safe.
-        ValueError: If the specification is not valid.
+            holds another sweep or cannot be written, the disk is full, a chunk does
+            not fit into memory, the versions are not those the folder was started
+            with, or the scheduler cannot be reached; what is stored is safe.
+        ValueError: If the specification or the part is not valid.
         TypeError: If a value in it has the wrong type.
-        ImportError: If zarr or xarray is not installed.
+        ImportError: If zarr or xarray, or for `dask` dask.distributed, is not
+            installed.
 
     Example:
         >>> from plateaux.sweeps import SweepSpec
@@ -77,27 +89,52 @@ def sweep(
         >>> data["initialiser.scale"].values
         array([0.5, 1. ])
     """
-    spec = as_spec(spec)
-    if out is None or not Path(out, FILE).exists():
+    spec, part = as_spec(spec), as_part(part) or _own_part()
+    _check_place(out, part, dask)
+    _check_alone(spec, part, dask)
+    here = dask in (None, LOCAL)
+    if here and (out is None or not Path(out, FILE).exists()):
         # Compiling takes longest: it begins while the other points load their data.
         warm_up(spec, prepare(spec, grid(spec)[:1])[0])
     ready = prepare(spec)
-    units = [one.time_unit for one in ready]
     if out is None:
-        store = Store(spec, None, units)
-        _fill(store, ready, progress, workers)
+        check_memory(spec, ready, workers)
+        done = np.zeros((len(ready), spec.num_chunks), bool)
+        store = Store(spec, None, _units(ready))
+        _fill(spec, _in_rounds(store, ready, done.copy(), workers), done, progress)
         return as_dataset(store.group.store, spec).load()
     directory = Path(out)
     with one_sentence(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    with locked(directory):
-        manifest = _open_manifest(directory, spec, ready)
-        store = Store(spec, directory, units)
-        _fill(store, ready, progress, workers)
-        if manifest["finished"] is None:
-            with one_sentence(directory):
-                write_manifest(directory, manifest | {"finished": now()})
+    with locked(directory, part):
+        _run(spec, ready, directory, progress, workers, part, dask)
+    _wait_for_processes()
     return as_dataset(directory / ZARR, spec)
+
+
+def _run(
+    spec: SweepSpec,
+    ready: list[Ready],
+    directory: Path,
+    progress: bool,
+    workers: int | None,
+    part: Part | None,
+    dask: str | None,
+) -> None:
+    """Train what a locked folder lacks."""
+    done = _done(spec, ready, directory)
+    tasks = _todo(done, part)
+    if tasks and dask in (None, LOCAL):  # workers elsewhere look at their own memory
+        check_memory(spec, ready, workers)
+    store = begin(directory, spec, ready, _units(ready), alone=part is None)
+    if spec.stop is not None:
+        chunks = _in_rounds(store, ready, done.copy(), workers)
+    elif dask is None:
+        chunks = _stored(store, ready, tasks, workers)
+    else:
+        chunks = trained_by_dask(spec, directory, tasks, dask, workers)
+    _fill(spec, chunks, done, progress)
+    finish(directory, spec, enough=spec.stop is not None)
 
 
 def as_spec(spec: Any) -> SweepSpec:
@@ -112,113 +149,93 @@ def as_spec(spec: Any) -> SweepSpec:
     )
 
 
-def default_workers() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _units(ready: list[Ready]) -> list[str]:
+    return [one.time_unit for one in ready]
 
 
-def check_fits(spec: SweepSpec, directory: Path, ready: list[Ready]) -> dict[str, Any]:
-    """The manifest of a folder, if it is of this specification and these data."""
-    manifest = read_manifest(directory)
-    stored = stored_spec(directory, manifest)
-    unequal = differences(stored, spec)
-    if unequal:
-        leaf, there, here = unequal[0]
-        more = f" and {len(unequal) - 1} more" if len(unequal) > 1 else ""
+def _own_part() -> Part | None:
+    """Under jax.distributed, the part of this process."""
+    if jax.process_count() == 1:
+        return None
+    return Part(jax.process_index(), jax.process_count())
+
+
+def _wait_for_processes() -> None:
+    """Under jax.distributed, wait until all have stored their parts."""
+    if jax.process_count() > 1:
+        from jax.experimental.multihost_utils import sync_global_devices
+
+        sync_global_devices("plateaux sweep")
+
+
+def _check_place(out: Any, part: Part | None, dask: str | None) -> None:
+    """Refuse shared work without a shared folder, before anything is computed."""
+    if out is None and (part is not None or dask is not None):
         raise SweepError(
-            f"The specification must be the one {directory} was started with, but "
-            f"`{leaf}` is {there!r} there and {here!r} here{more}; choose another "
-            "folder."
+            "A sweep that several processes share must have a folder, but `out` is "
+            "None; name one that all of them see."
         )
-    for one in ready:
-        if manifest["data"].get(one.point.label) != fingerprint(one.problem):
-            raise SweepError(
-                f"The data must be those {directory} was started with, but those of "
-                f"point {one.point.label!r} have changed since; choose another folder."
-            )
-    return manifest
+    if part is not None and dask is not None:
+        raise SweepError(
+            f"A sweep must be shared in one way, but has part {part} and dask; leave "
+            "one out."
+        )
+    if dask is not None:
+        check_reachable(dask)
 
 
-def _open_manifest(
-    directory: Path, spec: SweepSpec, ready: list[Ready]
-) -> dict[str, Any]:
-    """The folder's manifest with this start noted, or a new one."""
-    with one_sentence(directory):
-        if (directory / FILE).exists():
-            manifest = check_fits(spec, directory, ready)
-            manifest["runs"].append(environment())
-        elif (directory / ZARR).exists():
-            raise SweepError(
-                f"The folder must be new or hold a sweep, but {directory} has a {ZARR} "
-                f"without {FILE}; choose another folder."
-            )
-        else:
-            manifest = new_manifest(spec, ready)
-        write_manifest(directory, manifest)
-    return manifest
+def _check_alone(spec: SweepSpec, part: Part | None, dask: str | None) -> None:
+    """Refuse to share a sweep that looks at its results as it goes."""
+    if spec.stop is not None and (part is not None or dask is not None):
+        raise SweepError(
+            "A sweep with a table [stop] must be run by one process, which looks at "
+            "all results, but is to be shared; leave the table or the sharing out."
+        )
+
+
+def _done(spec: SweepSpec, ready: list[Ready], directory: Path) -> np.ndarray:
+    """Marks (point, chunk) of what a folder holds whole, if it is of this sweep."""
+    check_not_foreign(directory)
+    if not (directory / FILE).exists():
+        return np.zeros((len(ready), spec.num_chunks), bool)
+    check_fits(spec, directory, ready)
+    done, _ = survey(spec, directory)  # damaged chunks are not done
+    if not done.all():
+        check_versions(read_manifest(directory), directory)
+    return done
+
+
+def _todo(done: np.ndarray, part: Part | None) -> list[Task]:
+    mine = ~done if part is None else ~done & part.of(done)
+    return [(point, chunk) for point, chunk in np.argwhere(mine).tolist()]
+
+
+def _stored(
+    store: Store, ready: list[Ready], tasks: list[Task], workers: int | None
+) -> Iterator[tuple[Task, dict[str, np.ndarray]]]:
+    """Chunks as they are trained by the threads of this process and stored."""
+    for task, values in trained(store.spec, ready, tasks, workers):
+        store.write(*task, values)
+        yield task, values
+
+
+def _in_rounds(
+    store: Store, ready: list[Ready], done: np.ndarray, workers: int | None
+) -> Iterator[tuple[Task, dict[str, np.ndarray]]]:
+    """Chunks as they are stored, with a look at the results after every round."""
+    for tasks in rounds(store.spec, store.arrays, done):
+        yield from _stored(store, ready, tasks, workers)
 
 
 def _fill(
-    store: Store, ready: list[Ready], progress: bool, workers: int | None
+    spec: SweepSpec,
+    chunks: Iterator[tuple[Task, dict[str, np.ndarray]]],
+    done: np.ndarray,
+    progress: bool,
 ) -> None:
-    """Train and store every chunk that is not done."""
-    spec = store.spec
-    if store.directory is None:
-        done = np.zeros((len(ready), spec.num_chunks), bool)
-    else:
-        done, _ = survey(spec, store.directory)  # damaged chunks are not done
-    tasks = [(point, chunk) for point, chunk in np.argwhere(~done).tolist()]
+    """Show how the chunks come in."""
     tally = Tally(spec, done)
     with meter(tally, progress) as show:
-        for (point, chunk), values in trained(spec, ready, tasks, workers):
-            store.write(point, chunk, values)
+        for _, values in chunks:
             tally.add(values)
             show()
-
-
-def trained(
-    spec: SweepSpec,
-    ready: list[Ready],
-    tasks: list[tuple[int, int]],
-    workers: int | None = None,
-) -> Iterator[tuple[tuple[int, int], dict[str, np.ndarray]]]:
-    """Chunks as they are trained, at most two per worker in memory.
-
-    XLA gains nothing from a second core on networks of this size, so each worker
-    thread trains its own chunk (compiled programs run outside the interpreter lock).
-
-    Args:
-        spec: The specification.
-        ready: Its points.
-        tasks: Pairs (point, chunk), in the order in which they are to start.
-        workers: Threads; one a core if None.
-
-    Yields:
-        The pair, and the chunk's arrays by name.
-    """
-    queue = iter(tasks)
-    work = lambda task: train_chunk(spec, ready[task[0]], task[1])
-    workers = workers or default_workers()
-    with _pool(workers) as submit:
-        running = {submit(work, t): t for t in islice(queue, workers)}
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                task = running.pop(future)
-                values = future.result()
-                running |= {submit(work, t): t for t in islice(queue, 1)}
-                yield task, values
-
-
-@contextlib.contextmanager
-def _pool(workers: int) -> Iterator[Callable]:
-    """Threads; after an error or interruption they start no other chunk."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="plateaux")
-    try:
-        yield pool.submit
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from .grid import grid
 from .layout import dimensions
 from .reading import open_sweep
+from .spec import SweepSpec
+from .stopping import interval_after
 from .store import ZARR, import_zarr, lanes_of, survey
 from .summary import at_end
 
@@ -32,6 +35,8 @@ class Status:
         started: When the sweep was first started.
         ended: When its last chunk was stored, or None.
         runs: How often it was started.
+        intervals: With a table [stop], by label of a grid point: estimate and ends of
+            the interval that it looks at.
     """
 
     directory: str
@@ -49,11 +54,13 @@ class Status:
     started: str
     ended: str | None
     runs: int
+    intervals: dict[str, tuple[float, float, float]] | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every lane is stored."""
-        return self.stored == self.lanes
+        """Whether every lane is stored that is wanted."""
+        enough = self.intervals is not None and self.ended is not None
+        return self.stored == self.lanes or enough
 
 
 def status(directory: Any) -> Status:
@@ -91,7 +98,18 @@ def status(directory: Any) -> Status:
         started=manifest["started"],
         ended=manifest["finished"],
         runs=len(manifest["runs"]),
+        intervals=None if spec.stop is None else _intervals(spec, group, done),
     )
+
+
+def _intervals(spec: SweepSpec, group: Any, done: np.ndarray):
+    """Of every point, after the lanes without a gap."""
+    first_gap = np.argmin(np.append(done, np.zeros((len(done), 1)), axis=1), axis=1)
+    lanes = np.minimum(first_gap * spec.chunk, spec.sweep.lanes).tolist()
+    return {
+        point.label: tuple(map(float, interval_after(spec, group, point.index, some)))
+        for point, some in zip(grid(spec), lanes, strict=True)
+    }
 
 
 def _counts(group: Any, by: str, point: int, lanes: slice) -> np.ndarray:

@@ -1,6 +1,7 @@
 """When a sweep has seen enough: intervals that are valid however often one looks."""
 
-from collections.abc import Mapping
+import functools as ft
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,26 +104,75 @@ def narrowness(stop: StopTable, found: Interval) -> float:
 
 
 def next_round(
-    stop: StopTable, widths: np.ndarray, done: np.ndarray, chunk: int
+    stop: StopTable,
+    done: np.ndarray,
+    chunk: int,
+    width_after: Callable[[int, int], float],
 ) -> list[tuple[int, int]]:
     """The chunks that are to be trained next, none if the sweep has seen enough.
 
+    Every round takes `stop.chunks` chunks more of each point whose interval is too
+    wide after those before; a point that is narrow enough rests for good. What a round
+    takes follows from the rounds before it alone: a sweep that was stopped in the
+    middle of one goes on as if it had not been.
+
     Args:
         stop: What is asked.
-        widths: `narrowness` of every point.
-        done: Marks (point, chunk); those of a point are done in order.
+        done: Marks (point, chunk).
         chunk: Lanes of a chunk.
+        width_after: From a point and a number of lanes to `narrowness` after them.
 
     Returns:
         Pairs (point, chunk), those of the widest point first.
     """
-    left = done.size if stop.budget is None else stop.budget // chunk - int(done.sum())
-    tasks = []
-    for point in np.argsort(-widths, kind="stable").tolist():
-        if widths[point] > 1:
-            chunks = np.flatnonzero(~done[point])[: stop.chunks]
-            tasks += [(point, part) for part in chunks.tolist()]
-    return tasks[: max(left, 0)]
+    points, chunks = done.shape
+    left = done.size if stop.budget is None else stop.budget // chunk
+    active = list(range(points))
+    for first in range(0, chunks, stop.chunks):
+        widths = {point: width_after(point, first * chunk) for point in active}
+        active = sorted((p for p in active if widths[p] > 1), key=lambda p: -widths[p])
+        of_round = range(first, min(first + stop.chunks, chunks))
+        tasks = [(point, part) for point in active for part in of_round][:left]
+        missing = [task for task in tasks if not done[task]]
+        if missing or not tasks:
+            return missing
+        left -= len(tasks)
+    return []
+
+
+def rounds(
+    spec: Any, arrays: Mapping[str, Any], done: np.ndarray
+) -> Iterator[list[tuple[int, int]]]:
+    """Chunks between two looks at the results: all at once where no rule is given.
+
+    Args:
+        spec: The specification.
+        arrays: Arrays of the store by name, where results appear.
+        done: Marks (point, chunk); those of a round are set when it has been trained.
+
+    Yields:
+        Pairs (point, chunk).
+    """
+    if spec.stop is None:
+        yield [(point, chunk) for point, chunk in np.argwhere(~done).tolist()]
+        return
+    width_after = ft.lru_cache(maxsize=None)(
+        lambda point, lanes: narrowness(
+            spec.stop, interval_after(spec, arrays, point, lanes)
+        )
+    )
+    while tasks := next_round(spec.stop, done, spec.chunk, width_after):
+        yield tasks
+        for task in tasks:
+            done[task] = True
+
+
+def interval_after(
+    spec: Any, arrays: Mapping[str, Any], point: int, lanes: int
+) -> Interval:
+    """The interval of a point after its first lanes, looked at after every round."""
+    known = {name: arrays[name][point, :lanes] for name in spec.stop.variables}
+    return interval(spec.stop, known, spec.chunk * spec.stop.chunks)
 
 
 def _successes(stop: StopTable, lanes: Mapping[str, np.ndarray]) -> np.ndarray:

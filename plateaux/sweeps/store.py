@@ -8,6 +8,7 @@ is done or one that is not, never a broken one. Every file carries a checksum.
 import contextlib
 import errno
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def one_sentence(directory: Path | None) -> Iterator[None]:
         ) from error
 
 
+_CONFIG_LOCK = threading.Lock()  # zarr's configuration is that of the whole process
+
+
+@contextlib.contextmanager
+def _fill_values_written(zarr: Any) -> Iterator[None]:
+    """Arrays opened here write fill values: a chunk that is done has all its files."""
+    with _CONFIG_LOCK, zarr.config.set({"array.write_empty_chunks": True}):
+        yield
+
+
 class Store:
     """The arrays of a sweep, in a folder or in memory.
 
@@ -64,17 +75,33 @@ class Store:
         arrays: Its arrays by name.
     """
 
-    def __init__(self, spec: SweepSpec, directory: Path | None, time_units: list[str]):
-        """Open the store for writing; whatever of it is missing is laid out."""
+    def __init__(
+        self,
+        spec: SweepSpec,
+        directory: Path | None,
+        time_units: list[str] | None,
+        *,
+        tidy: bool = True,
+    ):
+        """Open the store for writing.
+
+        Args:
+            spec: The specification.
+            directory: The sweep's folder, or None in memory.
+            time_units: Units of time of the points; whatever of the store is missing
+                is laid out. None if it has been.
+            tidy: Whether to remove what killed processes were writing, which must
+                not be what a living one is writing.
+        """
         zarr = import_zarr()
         self.spec, self.directory = spec, directory
         place = zarr.storage.MemoryStore() if directory is None else directory / ZARR
-        # Written fill values tell a chunk that is done from one whose file is lost.
-        always = zarr.config.set({"array.write_empty_chunks": True})
-        with one_sentence(directory), always:
-            self.group = zarr.open_group(place, mode="a")
-            self._remove_partial_files()
-            self._lay_out(time_units)
+        with one_sentence(directory), _fill_values_written(zarr):
+            self.group = zarr.open_group(place, mode="a" if time_units else "r+")
+            if tidy:
+                self._remove_partial_files()
+            if time_units:
+                self._lay_out(time_units)
             self.arrays = {name: self.group[name] for name in variables(spec)}
 
     def write(self, point: int, chunk: int, values: dict[str, np.ndarray]) -> None:
@@ -114,13 +141,13 @@ class Store:
         for name, values in columns.items():
             if name not in self.group or not _holds(self.group[name], values):
                 _coordinate(self.group, name, values)
-        self.group.attrs.update(
-            {
-                "coordinates": " ".join([*columns, "times"]),
-                "title": self.spec.name,
-                "spec_hash": self.spec.hash,
-            }
-        )
+        words = {
+            "coordinates": " ".join([*columns, "times"]),
+            "title": self.spec.name,
+            "spec_hash": self.spec.hash,
+        }
+        if dict(self.group.attrs) != words:
+            self.group.attrs.update(words)
 
 
 def lanes_of(spec: SweepSpec, chunk: int) -> slice:
@@ -133,6 +160,12 @@ def chunk_file(
 ) -> Path:
     """The file of one variable that belongs to a chunk of lanes."""
     return _file(directory, name, variables(spec)[name], point, chunk)
+
+
+def chunk_files(directory: Path, spec: SweepSpec, point: int, chunk: int) -> list[Path]:
+    """The files of a chunk of lanes, in the order of the variables: its mark last."""
+    names = variables(spec).items()
+    return [_file(directory, name, v, point, chunk) for name, v in names]
 
 
 def _file(directory: Path, name: str, variable: Variable, point: int, chunk: int):
@@ -156,19 +189,26 @@ def survey(
         Marks (point, chunk), and pairs (point, chunk) that are marked but have a file
         that is missing or not whole.
     """
-    done = np.zeros((dimensions(spec)["point"], spec.num_chunks), bool)
-    damaged, layout = [], variables(spec)
-    for mark in directory.joinpath(ZARR, "done", "c").glob("*/*"):
-        if not mark.name.isdigit():  # a file that was being written
-            continue
-        point, chunk = int(mark.parent.name), int(mark.name)
-        names = layout.items()
-        files = (_file(directory, name, v, point, chunk) for name, v in names)
-        if all(map(_whole, files)):
-            done[point, chunk] = True
-        else:
+    done, damaged = marked(spec, directory), []
+    for point, chunk in np.argwhere(done).tolist():
+        if not is_stored(directory, spec, point, chunk):
+            done[point, chunk] = False
             damaged.append((point, chunk))
-    return done, sorted(damaged)
+    return done, damaged
+
+
+def marked(spec: SweepSpec, directory: Path) -> np.ndarray:
+    """Which chunks (point, chunk) have a mark that they are done."""
+    marks = np.zeros((dimensions(spec)["point"], spec.num_chunks), bool)
+    for mark in directory.joinpath(ZARR, "done", "c").glob("*/*"):
+        if mark.name.isdigit():  # else a file that was being written
+            marks[int(mark.parent.name), int(mark.name)] = True
+    return marks
+
+
+def is_stored(directory: Path, spec: SweepSpec, point: int, chunk: int) -> bool:
+    """Whether a chunk is marked, and all its files are whole."""
+    return all(map(_whole, chunk_files(directory, spec, point, chunk)))
 
 
 def _whole(file: Path) -> bool:

@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pandas
 import pytest
+import xarray
 
-from plateaux.sweeps import SweepError, export, sweep
+from plateaux.sweeps import SweepError, SweepSpec, export, open_sweep, reading, sweep
 
 from .conftest import tiny
 
@@ -39,6 +42,48 @@ def test_tables(folder, results, tmp_path, format):
     np.testing.assert_array_equal(
         some["censored"], results["pattern_censored"][1, 2, :used]
     )
+
+
+def test_netcdf_is_read_back_as_it_was(folder, results, tmp_path):
+    (file,) = export(folder, tmp_path, format="netcdf")
+    assert file == tmp_path / "sweep.nc"
+    with xarray.open_dataset(file, engine="netcdf4") as found:
+        found.load()
+    assert SweepSpec.from_toml(found.attrs.pop("specification")) == tiny()
+    found.attrs.pop("coordinates", None)
+    xarray.testing.assert_identical(found.drop_attrs(), results.drop_attrs())
+    for name in results.variables:
+        pairs = [found[name].attrs, results[name].attrs]
+        one, other = ({k: np.array(v).tolist() for k, v in a.items()} for a in pairs)
+        assert one == other
+        kinds = [d[name].dtype.kind for d in (found, results)]
+        assert kinds[0] == kinds[1] or set(kinds) <= set("OTU")
+    assert found.attrs["spec_hash"] == tiny().hash
+
+
+@pytest.mark.parametrize("format", ["csv", "netcdf"])
+def test_blocks_of_lanes_make_no_difference(folder, tmp_path, monkeypatch, format):
+    whole = export(folder, tmp_path / "whole", format=format)
+    monkeypatch.setattr(reading, "BLOCK", 2)
+    assert len(list(open_sweep(folder).blocks())) == 6
+    blocks = export(folder, tmp_path / "blocks", format=format)
+    for one, other in zip(whole, blocks, strict=True):
+        if format == "csv":
+            order = ["point", "lane"] + ["definition", "number"] * ("pl" in one.name)
+            one, other = (
+                pandas.read_csv(f).sort_values(order, ignore_index=True)
+                for f in (one, other)
+            )
+            pandas.testing.assert_frame_equal(one, other)
+        else:
+            assert xarray.load_dataset(one).identical(xarray.load_dataset(other))
+
+
+@pytest.mark.parametrize("module", ["pandas", "netCDF4"])
+def test_packages_that_are_not_installed(folder, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"pip install 'plateaux\[data\]'"):
+        export(folder, format="netcdf" if module == "netCDF4" else "csv")
 
 
 def test_into_the_sweeps_own_folder(folder):

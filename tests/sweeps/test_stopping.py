@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from plateaux.statistics import bernoulli_sequence, quantile_sequence
+from plateaux.sweeps import SweepError, status, sweep
 from plateaux.sweeps.stopping import StopTable, interval, narrowness, next_round
 from plateaux.sweeps.summary import OUTCOMES
 
@@ -77,21 +78,75 @@ def test_widths_are_in_units_of_what_is_asked():
     assert narrowness(ratio, Interval(2.0, 0.0, 3.0)) == np.inf
 
 
+def play(rule, widths, num_chunks=6, chunk=10, kill=None):
+    """Chunks in the order of training; `widths` by point after each round."""
+    rng = np.random.default_rng(0)
+    done = np.zeros((len(widths), num_chunks), bool)
+    after = lambda point, lanes: widths[point][lanes // (chunk * rule.chunks)]
+    order = []
+    while tasks := next_round(rule, done, chunk, after):
+        if kill and rng.random() < 0.7:  # a part of the round only, then on again
+            tasks = [tasks[i] for i in rng.permutation(len(tasks))[: len(tasks) // 2]]
+        for task in tasks:
+            assert not done[task]
+            done[task] = True
+        order += tasks
+    return order
+
+
+WIDTHS = [[9, 2.0, 1.5, 0.9, 0.5, 0.1], [9, 0.9, 2.0, 2.0, 2.0, 2.0], [9.5] * 6]
+
+
 def test_the_widest_points_come_first_and_narrow_ones_rest():
-    done = np.array([[True, False, False], [True, True, False], [True, False, False]])
-    widths = np.array([2.0, 0.9, 3.0])
     rule = stop(chunks=1)
-    assert next_round(rule, widths, done, 10) == [(2, 1), (0, 1)]
-    assert next_round(stop(chunks=2), widths, done, 10) == [
-        (2, 1),
-        (2, 2),
-        (0, 1),
-        (0, 2),
+    first, second, third = [(2, 0), (0, 0), (1, 0)], [(2, 1), (0, 1)], [(2, 2), (0, 2)]
+    rest = [(2, 3), (2, 4), (2, 5)]
+    assert play(rule, WIDTHS) == first + second + third + rest
+    # twos: the first point is narrow after its second round
+    widths = [[9, 2.0, 0.9], [9, 0.9, 2.0], [9.5] * 3]
+    assert play(stop(chunks=2), widths)[:6] == [(2, 0), (2, 1), (0, 0), (0, 1)] + [
+        (1, 0),
+        (1, 1),
     ]
-    # four chunks are done: room for one more, and for none
-    assert next_round(stop(chunks=2, budget=59), widths, done, 10) == [(2, 1)]
-    assert next_round(stop(budget=49), widths, done, 10) == []
-    assert next_round(rule, np.array([1.0, 0.5, 0.2]), done, 10) == []
+    assert (0, 4) not in play(stop(chunks=2), widths)
+
+
+def test_a_budget_ends_a_sweep():
+    every = play(stop(chunks=1), WIDTHS)
+    assert play(stop(chunks=1, budget=59), WIDTHS) == every[:5]
+
+
+@pytest.mark.parametrize("budget", [None, 70, 95])
+def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been(budget):
+    rule = stop(chunks=1, budget=budget)
+    assert sorted(play(rule, WIDTHS, kill=True)) == sorted(play(rule, WIDTHS))
+
+
+def test_a_sweep_stops_when_it_has_seen_enough(tmp_path):
+    rule = {"statistic": "below", "threshold": 1e9, "width": 0.5, "chunks": 2}
+    spec = tiny(sweep={"lanes": 200, "chunk": 2}, stop=rule)
+    data = sweep(spec, tmp_path, workers=2)
+    # all lanes are below: the interval is [low, 1], and narrows as fast as it can
+    done = data["done"].values.sum(axis=1)
+    sizes = np.arange(4, 200, 4)
+    enough = sizes[np.argmax(1 - bernoulli_sequence(sizes, sizes).low <= 0.5)]
+    assert done.tolist() == [enough, enough]
+    found = status(tmp_path)
+    assert found.complete
+    assert {name: of[0] for name, of in found.intervals.items()} == {
+        "initialiser.name=he": 1.0,
+        "initialiser.name=pytorch": 1.0,
+    }
+    again = sweep(spec, tmp_path)
+    assert again["done"].values.sum() == 2 * enough
+    with pytest.raises(SweepError, match=r"with a table \[stop\] must be run by one"):
+        sweep(spec, tmp_path, part="0/2")
+
+
+def test_a_sweep_in_memory_stops_too():
+    rule = {"statistic": "failure", "width": 0.01, "chunks": 1, "budget": 16}
+    data = sweep(tiny(sweep={"lanes": 50, "chunk": 4}, stop=rule))
+    assert data["done"].values.sum(axis=1).tolist() == [8, 8]
 
 
 def test_bad_rules_are_refused():

@@ -1,6 +1,8 @@
 import errno
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from plateaux.sweeps.lanes import prepare
 from plateaux.sweeps.layout import dimensions, num_bytes, variables
 from plateaux.sweeps.locks import locked
 from plateaux.sweeps.manifest import proven_bounds
-from plateaux.sweeps.store import chunk_file
+from plateaux.sweeps.store import Store, chunk_file
 from plateaux.sweeps.summary import OUTCOMES
 
 from .conftest import tiny
@@ -133,7 +135,7 @@ def test_num_bytes_counts_the_arrays(results):
 
 def test_nothing_is_trained_again(stored, spec, monkeypatch):
     before = {f: f.stat().st_mtime_ns for f in stored.rglob("c/**/*") if f.is_file()}
-    monkeypatch.setattr("plateaux.sweeps.run.train_chunk", None)
+    monkeypatch.setattr("plateaux.sweeps.workers.train_chunk", None)
     sweep(spec, stored)
     after = {f: f.stat().st_mtime_ns for f in stored.rglob("c/**/*") if f.is_file()}
     assert before == after
@@ -213,6 +215,23 @@ def test_a_full_disk_loses_nothing(spec, results, tmp_path, monkeypatch, code, m
     assert 0 < kept.chunks_done < kept.chunks
     assert kept.chunks_damaged == 0
     assert sweep(spec, tmp_path).load().identical(results)
+
+
+def test_stores_opened_by_several_threads_write_fill_values(spec, copied, monkeypatch):
+    real = zarr.open_group
+
+    def slow(*arguments, **named):
+        time.sleep(0.1)
+        return real(*arguments, **named)
+
+    def opened(delay):
+        time.sleep(delay)
+        store = Store(spec, copied, None, tidy=False)
+        return [a.config.write_empty_chunks for a in store.arrays.values()]
+
+    monkeypatch.setattr(zarr, "open_group", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert all(map(all, pool.map(opened, [0.0, 0.05])))
 
 
 def test_two_writers_are_refused(spec, stored):
