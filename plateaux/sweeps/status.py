@@ -106,10 +106,11 @@ def _intervals(spec: SweepSpec, group: Any, done: np.ndarray):
     """Of every point, after the lanes without a gap."""
     first_gap = np.argmin(np.append(done, np.zeros((len(done), 1)), axis=1), axis=1)
     lanes = np.minimum(first_gap * spec.chunk, spec.sweep.lanes).tolist()
-    return {
-        point.label: tuple(map(float, interval_after(spec, group, point.index, some)))
-        for point, some in zip(grid(spec), lanes, strict=True)
-    }
+    found = {}
+    for point, some in zip(grid(spec), lanes, strict=True):
+        middle, low, high = interval_after(spec, group, point.index, some)
+        found[point.label] = (float(middle), float(low), float(high))
+    return found
 
 
 def _counts(group: Any, by: str, point: int, lanes: slice) -> np.ndarray:

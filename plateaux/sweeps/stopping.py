@@ -140,9 +140,7 @@ def next_round(
     return []
 
 
-def rounds(
-    spec: Any, arrays: Mapping[str, Any], done: np.ndarray
-) -> Iterator[list[tuple[int, int]]]:
+def rounds(spec: Any, arrays: Any, done: np.ndarray) -> Iterator[list[tuple[int, int]]]:
     """Chunks between two looks at the results: all at once where no rule is given.
 
     Args:
@@ -167,9 +165,7 @@ def rounds(
             done[task] = True
 
 
-def interval_after(
-    spec: Any, arrays: Mapping[str, Any], point: int, lanes: int
-) -> Interval:
+def interval_after(spec: Any, arrays: Any, point: int, lanes: int) -> Interval:
     """The interval of a point after its first lanes, looked at after every round."""
     known = {name: arrays[name][point, :lanes] for name in spec.stop.variables}
     return interval(spec.stop, known, spec.chunk * spec.stop.chunks)
