@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         statistics as statistics,
         sweeps as sweeps,
     )
-    from .anls import anls as anls
+    from .anls import anls as anls, anls_many as anls_many
     from .dynamics import (
         EventKind as EventKind,
         Outcome as Outcome,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _CONTENTS = {
-    "anls": (),
+    "anls": ("anls_many",),
     "dynamics": (
         "EventKind",
         "Outcome",

@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 
 from .anls import METHODS as METHODS, anls as anls
+from .anls_many import anls_many as anls_many
 from .collocation import Collocation as Collocation
 from .gauss_newton import GaussNewton as GaussNewton
 from .joint import Joint as Joint

@@ -22,7 +22,7 @@ from .joint import Joint
 from .levenberg_marquardt import LevenbergMarquardt
 from .moves import Method
 from .neuron_wise import ExactNeurons, Neurons
-from .training import Plan, train
+from .training import Course, Plan, train
 from .variable_projection import VariableProjection
 
 METHODS: dict[str, Method] = {
@@ -107,6 +107,16 @@ def anls(
     Reference: after Ainsworth & Shin (2021), arXiv:2007.07213, and (2022), SIAM J.
     Sci. Comput. 44(4).
     """
+    course = checked_course(
+        problem, network, num_steps, method, save, record, tol, patience
+    )
+    return train(course, network, _checked_key(key))
+
+
+def checked_course(
+    problem, network, num_steps, method, save, record, tol, patience
+) -> Course:
+    """What the steps of `anls` share, or a refusal."""
     chosen = _chosen(method, problem, network)
     for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)):
         _checks.finite("network", leaf)
@@ -118,16 +128,14 @@ def anls(
     steps = save.steps(num_steps, None)
     slots = np.full(num_steps + 1, len(steps), np.int32)
     slots[steps] = np.arange(len(steps))
-    return train(
-        problem,
-        network,
-        _checked_key(key),
-        chosen,
-        jnp.asarray(steps, jnp.int32),
-        jnp.asarray(slots),
-        jnp.asarray(_checks.positive("tol", tol), problem.x.dtype),
-        jnp.asarray(_checks.count("patience", patience), jnp.int32),
-        Plan(num_steps, len(steps), tuple((record or {}).items())),
+    return Course(
+        problem=problem,
+        method=chosen,
+        slots=jnp.asarray(slots),
+        steps=jnp.asarray(steps, jnp.int32),
+        tol=jnp.asarray(_checks.positive("tol", tol), problem.x.dtype),
+        patience=jnp.asarray(_checks.count("patience", patience), jnp.int32),
+        plan=Plan(num_steps, len(steps), tuple((record or {}).items())),
     )
 
 

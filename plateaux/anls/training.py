@@ -58,35 +58,53 @@ class State(eqx.Module):
     pattern_changes: Int[Array, ""]
 
 
+class Course(eqx.Module):
+    """What all steps of a training share.
+
+    Attributes:
+        problem: Data, or an equation.
+        method: What proposes a step.
+        slots: Place of every step among the saved ones.
+        steps: The saved steps.
+        tol: Relative decrease of the loss below which a step counts as calm.
+        patience: Calm steps in a row that end a run.
+        plan: What is fixed when the program is compiled.
+    """
+
+    problem: Problem | LinearEquation
+    method: Method
+    slots: Int[Array, " s"]
+    steps: Int[Array, " t"]
+    tol: Float[Array, ""]
+    patience: Int[Array, ""]
+    plan: Plan = eqx.field(static=True)
+
+
 @eqx.filter_jit
-def train(
-    problem: Problem | LinearEquation,
-    network: TwoLayer,
-    key: Array,
-    method: Method,
-    steps: Int[Array, " t"],
-    slots: Int[Array, " s"],
-    tol: Array,
-    patience: Array,
-    plan: Plan,
-) -> Trajectory:
+def train(course: Course, network: TwoLayer, key: Array) -> Trajectory:
     """Steps of a method until the loss is calm or the steps are used up."""
-    floor = _rounding_level(problem)
+    body = lambda state: advance(course, state, key)
+    state = start(course, network)
+    state = jax.lax.while_loop(lambda s: goes_on(course, s), body, state)
+    return trajectory(course, network, state)
 
-    def goes_on(state: State) -> Bool[Array, ""]:
-        busy = (state.calm < patience) & (state.value > floor)
-        return busy & (state.step < plan.num_steps)
 
-    def body(state: State) -> State:
-        drawn = jax.random.fold_in(key, state.step)
-        proposal, memory, move = method.step(
-            problem, state.network, state.memory, drawn
-        )
-        return _accept(problem, state, proposal, memory, move, slots, tol)
+def goes_on(course: Course, state: State) -> Bool[Array, ""]:
+    """Whether a run has not ended."""
+    floor = _rounding_level(course.problem)
+    busy = (state.calm < course.patience) & (state.value > floor)
+    return busy & (state.step < course.plan.num_steps)
 
-    state = _start(problem, network, method, plan)
-    state = jax.lax.while_loop(goes_on, body, state)
-    return _trajectory(problem, network, steps, floor, patience, plan, state)
+
+def advance(course: Course, state: State, key: Array) -> State:
+    """One step, taken if it lowers the loss."""
+    drawn = jax.random.fold_in(key, state.step)
+    proposal, memory, move = course.method.step(
+        course.problem, state.network, state.memory, drawn
+    )
+    return _accept(
+        course.problem, state, proposal, memory, move, course.slots, course.tol
+    )
 
 
 def _rounding_level(problem: Problem | LinearEquation) -> Array:
@@ -95,7 +113,9 @@ def _rounding_level(problem: Problem | LinearEquation) -> Array:
     return (8 * eps) ** 2 * 0.5 * problem.sample_weights @ problem.y**2
 
 
-def _start(problem, network, method, plan: Plan) -> State:
+def start(course: Course, network: TwoLayer) -> State:
+    """The state of a run that begins."""
+    problem, plan = course.problem, course.plan
     value = loss(problem, network)
     params = eqx.filter(network, eqx.is_inexact_array)
     zero = jnp.zeros((), jnp.int32)
@@ -104,7 +124,7 @@ def _start(problem, network, method, plan: Plan) -> State:
     return State(
         network=network,
         value=value,
-        memory=method.start(problem, network),
+        memory=course.method.start(problem, network),
         step=zero,
         calm=zero,
         losses=losses,
@@ -146,8 +166,10 @@ def _accept(problem, state: State, proposal, memory, move, slots, tol) -> State:
     )
 
 
-def _trajectory(problem, start, steps, floor, patience, plan, state: State):
+def trajectory(course: Course, begun: TwoLayer, state: State) -> Trajectory:
     """The trajectory of a finished run; beyond its end the network stays."""
+    problem, steps = course.problem, course.steps
+    floor = _rounding_level(problem)
     beyond = steps > state.step
     params = eqx.filter(state.network, eqx.is_inexact_array)
 
@@ -159,13 +181,13 @@ def _trajectory(problem, start, steps, floor, patience, plan, state: State):
     if state.networks is not None:
         networks = jax.tree.map(stay, state.networks, params)
     finite = jnp.isfinite(state.value)
-    calm = (state.calm >= patience) | (state.value <= floor)
+    calm = (state.calm >= course.patience) | (state.value <= floor)
     outcome = Outcome.where(calm, Outcome.converged, Outcome.completed)
     return Trajectory(
         times=steps.astype(state.value.dtype),
         steps=steps,
         losses=jnp.where(finite, stay(state.losses, state.value), jnp.inf),
-        saved=recorded(problem, start, networks, plan.record),
+        saved=recorded(problem, begun, networks, course.plan.record),
         network=state.network,
         outcome=Outcome.where(finite, outcome, Outcome.diverged),
         events=None,

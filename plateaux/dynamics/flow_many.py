@@ -1,19 +1,12 @@
-"""Gradient flow of many initialisations: a queue of lanes and a batch of fixed shape.
-
-Every lane has its own steps, events and end. A batch of lanes takes some steps, the
-finished ones are put away and their places filled from the queue, so that few places
-ever wait. A lane's numbers do not depend on which lanes are beside it: the batch's
-shape is always the same.
-"""
+"""Gradient flow of many initialisations, in a queue: see `lane_queue`."""
 
 import functools as ft
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
 
 from .. import _checks
 from ..networks.network import Network
@@ -30,18 +23,10 @@ from .flow import (
     trajectory_of,
 )
 from .kinked_stiff import stiff_attempt
+from .lane_queue import Process, compiled, run_queue
 from .recording import Record
 from .save import LogSpaced
 from .trajectory import Trajectory
-
-_ROUND = 8  # steps between two looks at which lanes have finished
-_ROUNDS = 50  # rounds between two returns to the host, for progress and interrupts
-# XLA's pool of threads gains nothing here, and can wait for ever for work that is
-# done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
-_compiled: Any = ft.partial(
-    eqx.filter_jit,
-    compiler_options={"xla_cpu_multi_thread_eigen": False},  # pyright: ignore
-)
 
 
 def flow_many(
@@ -96,7 +81,7 @@ def flow_many(
         >>> runs.losses.shape, bool((runs.losses[:, -1] < runs.losses[:, 0]).all())
         ((3, 200), True)
     """
-    one, total = _first_of(networks)
+    one, total = first_of(networks)
     check_match(problem, one)
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     lanes = min(_checks.count("lanes", lanes), total)
@@ -122,7 +107,7 @@ def flow_many(
     return jax.tree.map(join, *parts)
 
 
-def _first_of(networks: Network) -> tuple[Any, int]:
+def first_of(networks: Any) -> tuple[Any, int]:
     """One of the networks, and how many there are."""
     arrays = eqx.filter(networks, eqx.is_array)
     sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(arrays)}
@@ -134,7 +119,7 @@ def _first_of(networks: Network) -> tuple[Any, int]:
     return eqx.combine(jax.tree.map(lambda a: a[0], arrays), networks), sizes.pop()
 
 
-@_compiled
+@compiled
 def _trajectories(problem, networks, arguments: Arguments, states, record):
     one = ft.partial(_trajectory, problem, arguments, record)
     return eqx.filter_vmap(one)(networks, states)
@@ -144,31 +129,10 @@ def _trajectory(problem, arguments, record, network, state) -> Trajectory:
     return trajectory_of(problem, network, arguments, state, record)
 
 
-@_compiled
+@compiled
 def _batch(run, problem, networks, arguments: Arguments, record) -> Trajectory:
     one = lambda network: run(problem, network, arguments, record)
     return eqx.filter_vmap(one)(networks)
-
-
-class _Queue(NamedTuple):
-    """All lanes, and the batch at work.
-
-    Lanes that want the explicit and the stiff method never share a batch: a lane that
-    changes its method goes back to the others and waits for the next turn.
-
-    Attributes:
-        store: States of all lanes, as they were when they last left the batch.
-        states: States of the batch.
-        lane: Which lane is in each place; the number of lanes if none.
-        stiff: Which method the batch runs.
-        attempts: Steps tried by the batch.
-    """
-
-    store: kinked.State
-    states: kinked.State
-    lane: Int[Array, " B"]
-    stiff: Bool[Array, ""]
-    attempts: Int[Array, ""]
 
 
 def run_lanes(
@@ -190,74 +154,22 @@ def run_lanes(
     Returns:
         The states, one a network, and the lane efficiency.
     """
-    _, total = _first_of(networks)
-    queue = _start(problem, networks, arguments, lanes)
-    one, _ = _first_of(networks)
-    while True:
-        queue, left = _work((problem, one, arguments), queue, bool(queue.stiff))
-        if progress is not None:
-            progress(total - int(left), total)
-        if left == 0:
-            break
-    used = int(jnp.sum(queue.store.monitor.attempts))
-    return queue.store, used / max(int(queue.attempts) * lanes, 1)
+    one, _ = first_of(networks)
+    store = _start(problem, networks, arguments)
+    shared = (problem, one, arguments)
+    states, steps = run_queue(_PROCESS, shared, store, lanes, progress)
+    used = int(jnp.sum(states.monitor.attempts))
+    return states, used / max(steps * lanes, 1)
 
 
-@_compiled
-def _start(problem, networks, arguments: Arguments, lanes: int) -> _Queue:
+@compiled
+def _start(problem, networks, arguments: Arguments) -> kinked.State:
     begin = lambda network: kinked.start_state(problem, network, arguments.plan)
-    store = eqx.filter_vmap(begin)(networks)
-    empty = jnp.full(lanes, store.status.size, jnp.int32)
-    places = jax.tree.map(lambda a: a[jnp.zeros(lanes, jnp.int32)], store)
-    places = places._replace(status=jnp.full(lanes, kinked.COMPLETED, jnp.int32))
-    return _refill(_Queue(store, places, empty, jnp.zeros((), bool), jnp.int32(0)))
+    return eqx.filter_vmap(begin)(networks)
 
 
-def _refill(queue: _Queue) -> _Queue:
-    """Put lanes away that have ended or want the other method; fill their places."""
-    store, states, lane, stiff, attempts = queue
-    total = store.status.size
-    ours = lambda s: (s.status == kinked.RUNNING) & (s.stiff == stiff)
-    stays = ours(states) & (lane < total)
-    put = lambda rows, new: rows.at[lane].set(new, mode="drop")
-    store = jax.tree.map(put, store, states)
-    waiting = (store.status == kinked.RUNNING) & ~_within(lane, stays, total)
-    # The other method's turn, when too few lanes are left for this one.
-    same = waiting & (store.stiff == stiff)
-    other = waiting & (store.stiff != stiff)
-    at_work = jnp.sum(stays, dtype=jnp.int32)
-    idle = (
-        ~jnp.any(same)
-        & (at_work * 2 <= lane.size)
-        & (jnp.sum(other, dtype=jnp.int32) >= at_work)
-    )
-    change = idle & jnp.any(other)
-    stiff = jnp.where(change, ~stiff, stiff)
-    stays = stays & ~change
-    chosen = jnp.where(change, other, same)
-    (order,) = jnp.nonzero(chosen, size=lane.size, fill_value=total)
-    order = order.astype(jnp.int32)
-    rank = jnp.cumsum(~stays, dtype=jnp.int32) - 1
-    lane = jnp.where(stays, lane, order[rank])
-    take = lambda rows: rows[jnp.minimum(lane, total - 1)]
-    states = jax.tree.map(take, store)
-    # A place without a lane rests as a finished one.
-    status = jnp.where(lane < total, states.status, kinked.COMPLETED)
-    states = states._replace(status=status.astype(jnp.int32))
-    return _Queue(store, states, lane, stiff, attempts)
-
-
-def _within(lane, stays, total: int) -> Bool[Array, " L"]:
-    """Which lanes are at work."""
-    place = jnp.where(stays, lane, total)
-    return jnp.zeros(total, bool).at[place].set(True, mode="drop")
-
-
-@ft.partial(_compiled, donate="all-except-first")
-def _work(fixed, queue: _Queue, stiff: bool) -> tuple[_Queue, Int[Array, ""]]:
-    """Some rounds of steps of one method, and how many lanes are left."""
-    problem, one, arguments = fixed
-    total = queue.store.status.size
+def _step(shared, stiff: int) -> Callable[[kinked.State], kinked.State]:
+    problem, one, arguments = shared
     field = kinked.field_of(
         problem,
         one,
@@ -266,27 +178,19 @@ def _work(fixed, queue: _Queue, stiff: bool) -> tuple[_Queue, Int[Array, ""]]:
         arguments.times,
         arguments.plan,
     )
-    attempt = stiff_attempt if stiff else kinked.explicit_attempt
-    step = jax.vmap(lambda s: attempt(field, s))
+    return ft.partial(stiff_attempt if stiff else kinked.explicit_attempt, field)
 
-    def one_round(carry):
-        queue, rounds = carry
-        states = jax.lax.fori_loop(0, _ROUND, lambda _, s: step(s), queue.states)
-        queue = queue._replace(states=states, attempts=queue.attempts + _ROUND)
-        going = (states.status == kinked.RUNNING) & (states.stiff == stiff)
-        leaves = ~going & (queue.lane < total)
-        queue = jax.lax.cond(jnp.any(leaves), _refill, lambda q: q, queue)
-        return queue, rounds + 1
 
-    def unfinished(carry):
-        queue, rounds = carry
-        waits = jnp.any(queue.lane < total) & (queue.stiff == stiff)
-        return waits & (rounds < _ROUNDS)
+def _is_running(shared, state: kinked.State):
+    return state.status == kinked.RUNNING
 
-    queue, _ = jax.lax.while_loop(unfinished, one_round, (queue, jnp.int32(0)))
-    in_place = jnp.sum(queue.lane < total, dtype=jnp.int32)
-    running = queue.store.status == kinked.RUNNING
-    outside = jnp.sum(
-        running & ~_within(queue.lane, queue.lane < total, total), dtype=jnp.int32
-    )
-    return queue, in_place + outside
+
+def _is_stiff(shared, state: kinked.State):
+    return state.stiff.astype(jnp.int32)
+
+
+def _at_rest(shared, state: kinked.State) -> kinked.State:
+    return state._replace(status=jnp.asarray(kinked.COMPLETED, state.status.dtype))
+
+
+_PROCESS = Process(_step, _is_running, _is_stiff, _at_rest, round=8, rounds=50)

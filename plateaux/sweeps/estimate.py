@@ -48,7 +48,7 @@ def estimate(spec: SweepSpec) -> Estimate:
 
     Returns:
         The estimate. Time is that of one chunk of the first point of each program,
-        over few steps (of a flow: to its end for few lanes) and scaled to the whole,
+        over few steps (of flow and least squares: few lanes to their ends) and scaled,
         times the chunks, divided by the cores, and the time of compiling.
         Plateaus with much chatter take longer, runs that converge early less.
 
@@ -74,7 +74,7 @@ def estimate(spec: SweepSpec) -> Estimate:
         num_chunks=len(ready) * spec.num_chunks,
         num_bytes=num_bytes(spec),
         seconds=seconds / default_workers() + compiling,
-        how=f"a timed probe of {PROBE_STEPS} steps, or {PROBE_LANES} flows, of "
+        how=f"a timed probe of {PROBE_STEPS} steps, or {PROBE_LANES} lanes, of "
         "every program",
     )
 
@@ -86,9 +86,9 @@ def _seconds(ready: Ready, starts: Start) -> float:
 
 
 def _probe(ready: Ready, starts: Start) -> tuple[Ready, Start, float]:
-    """Fewer steps, or of a flow fewer lanes, and which share of a chunk that is."""
+    """Fewer steps, or in a queue fewer lanes, and which share of a chunk that is."""
     plan, lanes = ready.plan, len(starts.key)
-    if plan.method == "flow":
+    if plan.queued:
         few = min(lanes, PROBE_LANES)
         return ready, jax.tree.map(lambda leaf: leaf[:few], starts), few / lanes
     steps = min(plan.num_steps, PROBE_STEPS)

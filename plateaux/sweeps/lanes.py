@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from .. import _checks
-from ..dynamics.flow import check_flow
 from ..networks import INITIALISERS, SCHEMES, Network, mlp, scheme
 from ..problems import PROBLEMS, Problem, check_match
 from .errors import SweepError
@@ -20,7 +19,7 @@ from .grid import Point, grid
 from .plan import Plan, Start, make_plan
 from .spec import KINDS, SweepSpec
 from .summary import summarise
-from .training import flow_arguments, train
+from .training import check_queue, train
 
 CHOICES = (("network", "kind"), ("problem", "name"))
 # Of a lane's key: what its method draws must not be what its network was drawn from.
@@ -185,8 +184,8 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
         starts = ready.draw(lanes)
         one = jax.tree.map(lambda leaf: leaf[0], starts.network)
         check_match(ready.problem, one)
-        if ready.plan.method == "flow":
-            check_flow(ready.problem, one, **flow_arguments(ready.plan))
+        if ready.plan.queued:
+            check_queue(ready.problem, one, ready.plan)
         elif training and _has_options(ready.plan):
             runs = train(ready.problem, starts, ready.step_size, ready.plan)
             summarise(ready.problem, runs, jnp.asarray(chunk), ready.plan)
@@ -197,7 +196,7 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
 
 def _has_options(plan: Plan) -> bool:
     """Whether there are values that were not looked at with their table."""
-    return plan.method == "anls" or len(plan.options) > 1 or len(plan.plateaus) > 1
+    return len(plan.options) > 1 or len(plan.plateaus) > 1
 
 
 def lane_numbers(spec: SweepSpec, chunk: int) -> Sequence[int]:

@@ -18,7 +18,7 @@ from .training import train
 from .workers import default_workers
 
 SHARE = 0.8  # of the machine, for chunks in work
-_COPIES = 4  # of what a flow saves: its queue, as it was before, results, their parts
+_COPIES = 4  # of what a lane saves: its queue, as it was before, results, their parts
 
 
 def check_memory(spec: SweepSpec, ready: list[Ready], workers: int | None) -> None:
@@ -51,8 +51,8 @@ def check_memory(spec: SweepSpec, ready: list[Ready], workers: int | None) -> No
 
 def chunk_bytes(ready: Ready, chunk: int) -> int:
     """Bytes that a chunk of so many lanes takes while it is trained and boiled down."""
-    if ready.plan.method == "flow":
-        return _COPIES * chunk * _flow_bytes(ready)
+    if ready.plan.queued:
+        return _COPIES * chunk * _queued_bytes(ready)
     starts = _starts(ready, chunk)
     arguments = (ready.problem, starts, ready.step_size, ready.plan)
     training = PROGRAMS.get(train, *arguments).memory()
@@ -117,11 +117,11 @@ def _num_parameters(ready: Ready) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(network))
 
 
-def _flow_bytes(ready: Ready) -> int:
-    """Saved networks and events of a lane; its program comes in several parts."""
+def _queued_bytes(ready: Ready) -> int:
+    """Saved networks, events, moves of a lane, whose program has several parts."""
     plan, size = ready.plan, np.dtype(ready.problem.x.dtype).itemsize
     rows = plan.num_times * (_num_parameters(ready) + 3)
-    return rows * size + plan.max_events * (size + 5 * 4)
+    return rows * size + plan.max_events * (size + 5 * 4) + plan.num_steps * 4
 
 
 def _weight(ready: Ready) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..anls import anls
+from ..anls import anls_many
 from ..dynamics import flow_many
 from . import tables
 from .optimizers import OPTIMIZERS
@@ -21,7 +21,8 @@ class MethodTable(tables.ChoiceTable):
     [method.descent], or that of an optimizer, [method.adam].
 
     Attributes:
-        name: "descent", "flow" (options as `px.flow_many`) or "anls" (as `px.anls`).
+        name: "descent", "flow" (options as `px.flow_many`) or "anls" (as
+            `px.anls_many`).
         optimizer: Of descent: an optimizer of optax by name, its options are further
             keys; "sgd" without options is plain gradient descent.
         step_size: Of descent: h > 0, in units of flow time for gradient descent.
@@ -66,11 +67,11 @@ class MethodTable(tables.ChoiceTable):
 
     def functions(self, name: str) -> list[Callable]:
         """The function of the method, or the optimizer's in optax."""
-        return [{"flow": flow_many, "anls": anls}.get(name) or OPTIMIZERS[name]]
+        return [{"flow": flow_many, "anls": anls_many}.get(name) or OPTIMIZERS[name]]
 
     def reserved(self) -> set[str]:
         """What the lanes, their recording and other leaves give."""
-        given = {"problem", "network", "networks", "key", "save", "record", "progress"}
+        given = {"problem", "network", "networks", "keys", "save", "record", "progress"}
         return given | {"max_events", "learning_rate", "num_steps", "t1"}
 
     def _share_out_descent(self) -> None:

@@ -55,6 +55,11 @@ class Plan:
     accuracy: float | None = None
     keep_networks: bool = False
 
+    @property
+    def queued(self) -> bool:
+        """Whether lanes queue for places in a batch, and end one by one."""
+        return self.method != "descent"
+
 
 def make_plan(settings: Mapping[str, Mapping[str, Any]]) -> Plan:
     """The static half of the program of a point's settings."""

@@ -16,7 +16,7 @@ from .lanes import Ready, lane_numbers
 from .plan import Start
 from .spec import SweepSpec
 from .summary import summarise
-from .training import brief, train, train_by_flow
+from .training import brief, train, train_in_queue
 
 # Every worker has a core to itself, and XLA's pool of threads can wait for ever for
 # work that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
@@ -56,7 +56,7 @@ class Programs:
         self.compiled: dict[Any, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, function: Callable, *arguments: Any, quick: bool = False) -> Program:
+    def get(self, function: Callable, *arguments: Any, quick: bool = False) -> Any:
         """The program of a function for arguments of these shapes; may be abstract.
 
         Args:
@@ -98,8 +98,8 @@ def draw_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> Start:
 
 def train_lanes(ready: Ready, starts: Start) -> Any:
     """Train these lanes on a point's problem; trajectories with a lane axis."""
-    if ready.plan.method == "flow":
-        run = PROGRAMS.get(train_by_flow, ready.problem, starts, brief(ready.plan))
+    if ready.plan.queued:
+        run = PROGRAMS.get(train_in_queue, ready.problem, starts, brief(ready.plan))
         return run(ready.problem, starts, ready.plan)
     return PROGRAMS.run(train, ready.problem, starts, ready.step_size, ready.plan)
 
@@ -126,7 +126,7 @@ def warm_up(spec: SweepSpec, ready: Ready) -> None:
         PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan, quick=True)
 
     _in_thread(lambda: PROGRAMS.get(ready.draw, lanes, quick=True))
-    if ready.plan.method != "flow":  # which compiles as it goes
+    if not ready.plan.queued:  # which compiles as it goes
         _in_thread(lambda: PROGRAMS.get(train, *arguments))
         _in_thread(boil_down)
 
@@ -142,7 +142,7 @@ def _in_thread(job: Callable[[], Any]) -> None:
 
 
 def _compiled(function: Callable, arguments: Any, quick: bool) -> Any:
-    if function is train_by_flow:  # compiles as it goes: a brief run does it
+    if function is train_in_queue:  # compiles as it goes: a brief run does it
         function(*arguments)
         return function
     arrays, static = eqx.partition(arguments, _shaped)

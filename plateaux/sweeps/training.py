@@ -6,8 +6,10 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array
 
-from ..anls import anls
+from ..anls import anls_many
+from ..anls.anls_many import check_anls
 from ..dynamics import Trajectory, descend, flow_many, log_spaced
+from ..dynamics.flow import check_flow
 from ..networks import Network
 from ..problems import Problem
 from .optimizers import make_optimizer
@@ -15,7 +17,7 @@ from .plan import Plan, Start
 
 
 def train(problem: Problem, starts: Start, step_size: Array, plan: Plan) -> Trajectory:
-    """Train a chunk by descent or least squares: the function that takes the time.
+    """Train a chunk by descent: one program, which takes the time.
 
     Args:
         problem: Data and loss.
@@ -26,19 +28,13 @@ def train(problem: Problem, starts: Start, step_size: Array, plan: Plan) -> Traj
     Returns:
         Trajectories with a leading lane axis.
     """
-    one_lane = _least_squares if plan.method == "anls" else _descent
-    run = lambda start: one_lane(problem, start, step_size, plan)
-    return eqx.filter_vmap(run)(starts)
-
-
-def _descent(problem: Problem, start: Start, step_size: Array, plan: Plan):
     options = dict(plan.options)
     optimizer = make_optimizer(
         plan.optimizer, options.pop("step_size", step_size), options
     )
-    return descend(
+    one_lane = lambda network: descend(
         problem,
-        start.network,
+        network,
         optimizer,
         num_steps=plan.num_steps,
         watch=True if "pattern" in plan.by else None,
@@ -46,21 +42,11 @@ def _descent(problem: Problem, start: Start, step_size: Array, plan: Plan):
         max_events=plan.max_events,
         **_recording(plan),
     )
+    return eqx.filter_vmap(one_lane)(starts.network)
 
 
-def _least_squares(problem: Problem, start: Start, step_size: Array, plan: Plan):
-    return anls(
-        problem,
-        start.network,
-        num_steps=plan.num_steps,
-        key=start.key,
-        **_recording(plan),
-        **dict(plan.options),
-    )
-
-
-def train_by_flow(problem: Problem, starts: Start, plan: Plan) -> Trajectory:
-    """Gradient flow of a chunk, whose lanes queue for places in a smaller batch.
+def train_in_queue(problem: Problem, starts: Start, plan: Plan) -> Trajectory:
+    """Train a chunk by flow or least squares: its lanes queue for places in a batch.
 
     Args:
         problem: Data and loss.
@@ -70,20 +56,33 @@ def train_by_flow(problem: Problem, starts: Start, plan: Plan) -> Trajectory:
     Returns:
         Trajectories with a leading lane axis.
     """
-    return flow_many(
-        problem, starts.network, **_recording(plan), **flow_arguments(plan)
-    )
+    options = queue_options(plan) | _recording(plan)
+    if plan.method == "flow":
+        return flow_many(problem, starts.network, **options)
+    return anls_many(problem, starts.network, keys=starts.key, **options)
 
 
 def brief(plan: Plan) -> Plan:
-    """The plan of a flow that ends at once, by the same programs."""
-    short = {"t1": 1e-9} | {k: v for k, v in plan.options if k != "t1"}
-    return dataclasses.replace(plan, options=tuple(short.items()))
+    """The plan of a run in a queue that ends at once, by the same programs."""
+    short = {"flow": {"t1": 1e-9}, "anls": {"tol": 1e9, "patience": 1}}[plan.method]
+    return dataclasses.replace(
+        plan, options=tuple((dict(plan.options) | short).items())
+    )
 
 
-def flow_arguments(plan: Plan) -> dict[str, Any]:
-    """What `px.flow_many` is told besides what is recorded."""
-    return {"max_events": plan.max_events} | dict(plan.options)
+def check_queue(problem: Problem, network: Network, plan: Plan) -> None:
+    """Refuse what `train_in_queue` would refuse, without running it."""
+    check = {"flow": check_flow, "anls": check_anls}[plan.method]
+    check(problem, network, **queue_options(plan))
+
+
+def queue_options(plan: Plan) -> dict[str, Any]:
+    """What the method's function is told besides what is recorded."""
+    size = {
+        "flow": ("max_events", plan.max_events),
+        "anls": ("num_steps", plan.num_steps),
+    }
+    return dict([size[plan.method], *plan.options])
 
 
 def _recording(plan: Plan) -> dict[str, Any]:
