@@ -78,12 +78,11 @@ def lane_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
     Returns:
         The table. `final_loss` is the loss at the last saved time.
     """
-    here = dataset.isel(point=point, lane=lanes).load()
+    here = _of_lanes(dataset, point, lanes)
     rows = np.flatnonzero(here["done"].values)
     columns = _names(here, point, rows + (lanes.start or 0))
     codes = here["outcome"].values[rows]
     columns["outcome"] = np.array(OUTCOMES, object)[codes]
-    columns["final_loss"] = here["loss"].values[rows, np.sum(_saved(here)) - 1]
     for name, array in here.data_vars.items():
         if array.dims == ("lane",) and name not in ("done", "outcome"):
             columns[str(name)] = array.values[rows]
@@ -103,7 +102,7 @@ def plateau_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
         from 0.
     """
     pandas = _import_pandas()
-    here = dataset.isel(point=point, lane=lanes).load()
+    here = _of_lanes(dataset, point, lanes)
     parts = []
     for by in ("slope", "pattern"):
         if f"{by}_start" in here:
@@ -127,9 +126,10 @@ def _names(here: Any, point: int, lanes: np.ndarray) -> dict[str, Any]:
     return {"point": np.full(lanes.shape, point)} | rows | {"lane": lanes}
 
 
-def _saved(here: Any) -> np.ndarray:
-    """Which times of a point are saved; shorter runs of a grid are padded."""
-    return np.isfinite(here["times"].values)
+def _of_lanes(dataset: Any, point: int, lanes: slice) -> Any:
+    """What is stored of some lanes, loaded; not the histograms of all of them."""
+    names = [name for name, array in dataset.items() if "lane" in array.dims]
+    return dataset[names].isel(point=point, lane=lanes).load()
 
 
 def _write_csv(file: Path, tables: Iterator[Any]) -> None:
