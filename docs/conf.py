@@ -19,6 +19,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "plateaux"
 html_static_path = []
+html_extra_path = ["reports"]  # pages of finished sweeps, as they were written
 smartquotes = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

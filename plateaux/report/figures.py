@@ -32,15 +32,18 @@ def overview(
     Returns:
         A PNG.
     """
-    canvas = _figure((9.5, 6.4))
-    cells = canvas.add_gridspec(2, 6, height_ratios=(1, 0.8))
+    single = of.losses  # of single lanes, where they are known
+    canvas = _figure((9.5, 3.8 if single is None else 6.4))
+    ratios = (1,) if single is None else (1, 0.8)
+    cells = canvas.add_gridspec(len(ratios), 6, height_ratios=ratios)
     left, right = (canvas.add_subplot(cells[0, part]) for part in HALVES)
     band = loss_band(of, PROBABILITIES)
     plot.ensemble_band(of.times, band, PROBABILITIES, time_unit=of.time_unit, ax=left)
     left.set_title(f"loss of {len(of.lanes)} lanes", fontsize="medium")
     _survival(right, curves, of)
-    thirds = [canvas.add_subplot(cells[1, part]) for part in THIRDS]
-    _lanes(thirds, of, shaded)
+    if single is not None:
+        thirds = [canvas.add_subplot(cells[1, part]) for part in THIRDS]
+        _lanes(thirds, of, single, shaded)
     return _png(canvas)
 
 
@@ -200,18 +203,15 @@ def _survival(ax: Any, curves: Mapping[str, SurvivalCurve], of: Group) -> None:
     ax.set_axis_off()
 
 
-def _lanes(panels: Sequence[Any], of: Group, shaded: str | None) -> None:
-    if of.losses is None:
-        panels[0].text(0, 0.9, "losses of single lanes are not stored", fontsize=9)
-        for ax in panels:
-            ax.set_axis_off()
-        return
+def _lanes(
+    panels: Sequence[Any], of: Group, losses: np.ndarray, shaded: str | None
+) -> None:
     chosen = list(typical_lanes(of).items())
     row = {number: i for i, number in enumerate(of.lanes.tolist())}
     for ax, (name, lane) in zip(panels, chosen, strict=False):
         plot.loss_curve(
             of.times,
-            of.losses[row[lane]],
+            losses[row[lane]],
             plateaus=None if shaded is None else plateaus_of_lane(of, shaded, lane),
             legend=False,
             ax=ax,

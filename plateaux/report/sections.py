@@ -249,14 +249,19 @@ def _told(group: Group, curves, shaded) -> tuple[str, str]:
     medians = ", ".join(curves) or "none"
     alt = (
         f"Pictures of {group.label}: the loss of {len(group.lanes)} "
-        f"lanes against log time; survival curves of dwells ({medians}); the loss of "
-        "typical lanes."
+        f"lanes against log time; survival curves of dwells ({medians})"
     )
     caption = (
-        "Above: median and quantiles of the loss over lanes; share of plateaus that "
-        "last longer than a time, by definition, with ticks where plateaus were still "
-        "running, and the number at risk. Below: the lanes whose last loss is the "
-        "median and the 10 % and 90 % quantiles"
+        "Median and quantiles of the loss over lanes; share of plateaus that last "
+        "longer than a time, by definition, with ticks where plateaus were still "
+        "running, and the number at risk"
+    )
+    if group.losses is None:
+        return f"{alt}.", f"{caption}. Losses of single lanes are not stored."
+    alt += "; the loss of typical lanes."
+    caption += (
+        ". Below: the lanes whose last loss is the median and the 10 % and 90 % "
+        "quantiles"
     )
     shade = f"; plateaus by {shaded} shaded, hatched if still running."
     return alt, caption + ("." if shaded is None else shade)

@@ -284,10 +284,14 @@ class ChoiceTable(Table):
         return cls(**_complete(cls, leaves), options=options)
 
     def to_dict(self) -> dict[str, Any]:
-        """The leaves, then the options, then the sub-tables."""
+        """The leaves that mean something, then the options, then the sub-tables."""
+        leaves = super().to_dict()
+        for key in list(leaves):
+            if not any(self.owns(name, key) for name in self.chosen()):
+                del leaves[key]
         flat = {k: v for k, v in self.options.items() if not isinstance(v, Mapping)}
         deep = {k: v for k, v in self.options.items() if isinstance(v, Mapping)}
-        return super().to_dict() | thaw(flat) | thaw(deep)
+        return leaves | thaw(flat) | thaw(deep)
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
