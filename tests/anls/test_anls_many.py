@@ -9,7 +9,9 @@ import plateaux as px
 
 from ..closeness import lane
 
-SIZES = dict(num_steps=30, patience=4, save=px.log_spaced(8), method="gauss_newton")
+SIZES = dict(
+    num_steps=30, patience=4, tol=1e-3, save=px.log_spaced(8), method="gauss_newton"
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,9 @@ def test_a_queue_of_lanes_is_a_loop_over_networks(problem, starts, keys, seven):
         one = jax.tree.map(lambda a, i=i: a[i], starts)
         alone = px.anls(problem, one, key=keys[i], **SIZES)
         assert int(alone.stats.num_steps) == ends[i]
-        # another batch shape rounds otherwise, and steps magnify it
-        np.testing.assert_allclose(seven.losses[i], alone.losses, rtol=1e-6)
+        # another batch shape rounds otherwise, and steps of nearly singular patterns
+        # magnify it (4e-6 seen); other lanes are off by tenths
+        np.testing.assert_allclose(seven.losses[i], alone.losses, rtol=1e-4)
         np.testing.assert_array_equal(seven.moves[i], alone.moves)
         assert bool(lane(seven, i).outcome == alone.outcome)
 

@@ -243,7 +243,7 @@ def test_foreign_folders_are_refused(spec, copied, tmp_path):
     with pytest.raises(SweepError, match=r"must hold a sweep, but .* has no manifest"):
         open_sweep(tmp_path)
     (copied / "manifest.json").write_text('{"schema_version": 99}')
-    with pytest.raises(SweepError, match="must have schema version 1, but .* has 99"):
+    with pytest.raises(SweepError, match="must have schema version 2, but .* has 99"):
         open_sweep(copied)
     (copied / "manifest.json").write_text("[]")
     with pytest.raises(SweepError, match="must be the manifest of a sweep"):
