@@ -82,7 +82,7 @@ def harness(lanes: int, repeats: int) -> dict:
     starts = draw()
     runs = jax.block_until_ready(train_lanes(one, starts))
     arguments = (one.problem, runs, jnp.asarray(lanes), one.plan)
-    boil = lambda: PROGRAMS.run(summarise, *arguments, quick=True)
+    boil = lambda: PROGRAMS.run(summarise, *arguments)
     stored = {name: np.asarray(array) for name, array in boil().items()}
 
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> dict:
         "machine": common.machine(),
         "devices": devices(args.repeats),
         "flow": flow(args.lanes, args.chunk),
-        "harness": harness(min(args.chunk, args.lanes), args.repeats),
+        "harness": harness(min(2 * args.chunk, args.lanes), args.repeats),
     }
     common.write("sweeps", json.loads(json.dumps(result)), args.out)
     return result

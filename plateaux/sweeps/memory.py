@@ -58,9 +58,7 @@ def chunk_bytes(ready: Ready, chunk: int) -> int:
     training = PROGRAMS.get(train, *arguments).memory()
     runs = eqx.filter_eval_shape(train, *arguments)
     left = jax.ShapeDtypeStruct((), jnp.asarray(0).dtype)
-    boiling = PROGRAMS.get(
-        summarise, ready.problem, runs, left, ready.plan, quick=True
-    ).memory()
+    boiling = PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan).memory()
     inputs = training.argument_size_in_bytes
     return inputs + max(
         training.temp_size_in_bytes + training.output_size_in_bytes,

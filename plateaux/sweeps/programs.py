@@ -109,7 +109,7 @@ def train_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> dict[str, np.ndarr
     runs = train_lanes(ready, draw_chunk(spec, ready, chunk))
     left = min(spec.sweep.lanes - chunk * spec.chunk, spec.chunk)
     arguments = (ready.problem, runs, jnp.asarray(left), ready.plan)
-    results = PROGRAMS.run(summarise, *arguments, quick=True)
+    results = PROGRAMS.run(summarise, *arguments)
     cut = lambda name: slice(None if name == "loss_counts" else left)
     return {name: np.asarray(array)[cut(name)] for name, array in results.items()}
 
@@ -123,7 +123,7 @@ def warm_up(spec: SweepSpec, ready: Ready) -> None:
     def boil_down() -> None:
         runs = eqx.filter_eval_shape(train, *arguments)
         left = jax.ShapeDtypeStruct((), jnp.asarray(0).dtype)
-        PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan, quick=True)
+        PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan)
 
     _in_thread(lambda: PROGRAMS.get(ready.draw, lanes, quick=True))
     if not ready.plan.queued:  # which compiles as it goes
