@@ -240,7 +240,9 @@ def test_wrong_options_are_told_the_right_one(file, capsys):
     assert "--dry-run" in capsys.readouterr().err
 
 
-def test_a_bug_is_not_dressed_up_as_bad_input(file, monkeypatch):
+def test_a_bug_is_not_dressed_up_as_bad_input(file, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
     def broken(*arguments, **named):
         raise ValueError("a bug")
 
