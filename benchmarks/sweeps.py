@@ -11,7 +11,6 @@ each over that with one, in processes of their own that alternate.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -156,12 +155,11 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--out", help="JSON file, by default results/sweeps.json")
     args = parser.parse_args(argv)
     result = {
-        "machine": common.machine(),
         "devices": devices(args.repeats),
         "flow": flow(args.lanes, args.chunk),
         "harness": harness(min(2 * args.chunk, args.lanes), args.repeats),
     }
-    common.write("sweeps", json.loads(json.dumps(result)), args.out)
+    common.write("sweeps", result, args.out)
     return result
 
 

@@ -160,13 +160,17 @@ def _chosen(method: Any, problem: Any, network: Any) -> Method:
     return method
 
 
+def is_key(value: Any) -> bool:
+    """Whether it is one key of `jax.random`, or an array of them."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(
+        value.dtype, jax.dtypes.prng_key
+    )
+
+
 def _checked_key(key: Any) -> Any:
     """A scalar key; None is the key of the seed 0."""
     key = jax.random.key(0) if key is None else key
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(
-        key.dtype, jax.dtypes.prng_key
-    )
-    if not typed or key.shape != ():
+    if not is_key(key) or key.shape != ():
         raise TypeError(
             "Argument `key` must be one key made by jax.random.key, but is "
             f"{key!r}; for many runs use jax.vmap over keys."

@@ -17,7 +17,7 @@ from ..dynamics.trajectory import Trajectory
 from ..networks.two_layer import TwoLayer
 from ..problems.equations import LinearEquation
 from ..problems.problem import Problem
-from .anls import checked_course
+from .anls import checked_course, is_key
 from .training import Course, State, advance, goes_on, start, trajectory
 
 
@@ -103,10 +103,7 @@ def _checked_keys(keys: Any, total: int) -> Array:
     """A key a network."""
     if keys is None:
         return jax.random.split(jax.random.key(0), total)
-    typed = isinstance(keys, jax.Array) and jnp.issubdtype(
-        keys.dtype, jax.dtypes.prng_key
-    )
-    if not typed:
+    if not is_key(keys):
         raise TypeError(
             "Argument `keys` must be keys made by jax.random.key and split, but is "
             f"{keys!r}."

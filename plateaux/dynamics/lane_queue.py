@@ -18,9 +18,10 @@ from jaxtyping import Array, Bool, Int
 
 # XLA's pool of threads gains nothing here, and can wait for ever for work that is
 # done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
+ONE_THREAD: Any = {"xla_cpu_multi_thread_eigen": False}
 compiled: Any = ft.partial(
     eqx.filter_jit,
-    compiler_options={"xla_cpu_multi_thread_eigen": False},  # pyright: ignore
+    compiler_options=ONE_THREAD,  # pyright: ignore
 )
 
 

@@ -148,3 +148,11 @@ def place_legend(ax: Any) -> None:
     lower_left = np.sum((x < 0.5) & (y < 0.45))
     upper_right = np.sum((x > 0.5) & (y > 0.55))
     ax.legend(loc="upper right" if upper_right < lower_left else "lower left")
+
+
+def short_number(value: Any) -> str:
+    """Three digits (all those of a number in the thousands); infinity as its sign."""
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    digits = ".0f" if 1e3 <= abs(value) < 1e6 else ".3g"
+    return f"{value:{digits}}".replace("-", "−")

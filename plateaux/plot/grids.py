@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, optional_ax
+from ._axes import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    optional_ax,
+    short_number,
+)
 
 # Runs that came to their end are blue; what went wrong stands out.
 OUTCOME_COLORS = {"completed": BLUE, "converged": SKY, "diverged": VERMILLION}
@@ -77,7 +86,7 @@ def heat_map(
     for (i, j), value in np.ndenumerate(values):
         if np.isnan(value):
             _hatched(ax, i, j)
-        words = missing if np.isnan(value) else _short(value)
+        words = missing if np.isnan(value) else short_number(value)
         color = "0.2" if np.isnan(value) else _readable(mesh, shown[i, j])
         ax.text(j + 0.5, i + 0.5, words, color=color, **TEXT)
     for axis, (name, entries) in (("y", rows), ("x", columns)):
@@ -181,13 +190,6 @@ def _readable(mesh, value) -> str:
     """Black on bright cells, white on dark ones, by relative luminance."""
     red, green, blue, _ = mesh.to_rgba(value)
     return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.45 else "white"
-
-
-def _short(value: float) -> str:
-    if np.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    digits = ".0f" if 1e3 <= abs(value) < 1e6 else ".3g"
-    return f"{value:{digits}}".replace("-", "−")
 
 
 def _entry(entry: Any) -> str:

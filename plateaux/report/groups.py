@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..stages.plateau import DEFINITIONS
 from ..statistics import (
     Interval,
     PlateauSummary,
@@ -13,7 +14,6 @@ from ..statistics import (
     quantile_band,
 )
 
-DEFINITIONS = ("slope", "pattern")
 LATER = "slope, later"  # without the flat stretch that every run begins with
 # Outcomes whose lanes enter the statistics of plateaus; every other is a failure.
 FINE = ("completed", "converged")

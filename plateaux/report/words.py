@@ -4,8 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from ..plot._axes import short_number as number
 from ..stages import plateaus
 from ..statistics import Interval
 
@@ -23,14 +22,6 @@ MEANING = {
     "third state beside on and off; the raw number counts every change. At most "
     "{max_events} changes a lane are kept; what follows is censored.",
 }
-
-
-def number(value: Any) -> str:
-    """Three digits (all those of a number in the thousands); infinity as its sign."""
-    if np.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    digits = ".0f" if 1e3 <= abs(value) < 1e6 else ".3g"
-    return f"{value:{digits}}".replace("-", "−")
 
 
 def interval(of: Interval | None, index: int | None = None, *, percent: bool = False):

@@ -93,19 +93,29 @@ def plateaus(
 
     Reference: Ainsworth & Shin (2021), arXiv:2007.07213, for plateaus by pattern.
     """
-    _checks.known("definition of a plateau", by, DEFINITIONS)
-    if max_plateaus is not None:
-        max_plateaus = _checks.count("max_plateaus", max_plateaus)
-    threshold = _checks.positive("threshold", threshold)
-    if _checks.is_concrete(min_ratio) and not min_ratio >= 1:
-        raise ValueError(
-            f"Argument `min_ratio` must be at least 1, but is {min_ratio}."
-        )
+    check_options(by, max_plateaus, threshold, min_ratio)
     if by == "slope":
         dtype = trajectory.losses.dtype
         numbers = (jnp.asarray(v, dtype) for v in (threshold, min_ratio))
         return _by_slope(trajectory, max_plateaus or 32, *numbers)
     return _by_pattern(trajectory, max_plateaus)
+
+
+def check_options(
+    by: Any = "slope",
+    max_plateaus: Any = None,
+    threshold: Any = 0.1,
+    min_ratio: Any = 2.0,
+) -> None:
+    """Refuse options that `plateaus` would refuse of any trajectory."""
+    _checks.known("definition of a plateau", by, DEFINITIONS)
+    if max_plateaus is not None:
+        _checks.count("max_plateaus", max_plateaus)
+    _checks.positive("threshold", threshold)
+    if _checks.is_concrete(min_ratio) and not min_ratio >= 1:
+        raise ValueError(
+            f"Argument `min_ratio` must be at least 1, but is {min_ratio}."
+        )
 
 
 @eqx.filter_jit

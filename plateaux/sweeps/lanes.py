@@ -14,11 +14,12 @@ from jaxtyping import Array, Int
 from .. import _checks
 from ..networks import INITIALISERS, SCHEMES, Network, mlp, scheme
 from ..problems import PROBLEMS, Problem, check_match
+from ..stages.plateau import check_options
 from .errors import SweepError
 from .grid import Point, grid
 from .plan import Plan, Start, make_plan
 from .spec import KINDS, SweepSpec
-from .summary import summarise
+from .summary import finder_options, summarise
 from .training import check_queue, train
 
 CHOICES = (("network", "kind"), ("problem", "name"))
@@ -47,12 +48,8 @@ class Ready:
     @property
     def time_unit(self) -> str:
         """What one unit of its times is: flow time for gradient descent and flow."""
-        plain = self.plan.method == "descent" and "step_size" not in dict(
-            self.plan.options
-        )
-        return (
-            self.problem.time_unit if plain or self.plan.method == "flow" else "steps"
-        )
+        has_steps = self.plan.method == "anls" or "step_size" in dict(self.plan.options)
+        return "steps" if has_steps else self.problem.time_unit
 
 
 def prepare(spec: SweepSpec, points: Sequence[Point] | None = None) -> list[Ready]:
@@ -186,6 +183,8 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
         check_match(ready.problem, one)
         if ready.plan.queued:
             check_queue(ready.problem, one, ready.plan)
+            for by in ready.plan.by:
+                check_options(**finder_options(ready.plan, by))
         elif training and _has_options(ready.plan):
             runs = train(ready.problem, starts, ready.step_size, ready.plan)
             summarise(ready.problem, runs, jnp.asarray(chunk), ready.plan)

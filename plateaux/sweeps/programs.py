@@ -12,15 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..dynamics.lane_queue import ONE_THREAD
 from .lanes import Ready, lane_numbers
 from .plan import Start
 from .spec import SweepSpec
 from .summary import summarise
 from .training import brief, train, train_in_queue
 
-# Every worker has a core to itself, and XLA's pool of threads can wait for ever for
-# work that is done: https://github.com/PyAutoLabs/PyAutoFit/issues/1530.
-ONE_THREAD: Any = {"xla_cpu_multi_thread_eigen": False}
 # What runs for a moment only is not worth the compiler's efforts.
 QUICK: Any = ONE_THREAD | {"xla_backend_optimization_level": 0}
 

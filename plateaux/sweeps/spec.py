@@ -13,6 +13,7 @@ from .. import _checks
 from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, mlp
 from ..problems import PROBLEMS
 from ..stages import plateaus
+from ..stages.plateau import DEFINITIONS
 from . import tables, toml
 from .methods import MethodTable
 from .stopping import StopTable
@@ -20,7 +21,6 @@ from .tables import at_least, leaf, one_of, positive, truth
 
 PRECISIONS = ("float32", "float64")
 CURVES = ("each", "histogram")
-DEFINITIONS = ("slope", "pattern")
 KINDS = {
     "two_layer": None,
     "mlp": "plain",

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..stages.plateau import DEFINITIONS
 from ..statistics import Interval, bernoulli_sequence, quantile_sequence
 from . import tables
 from .summary import at_end
 from .tables import at_least, leaf, one_of, positive
 
 STATISTICS = ("plateau", "failure", "below", "final_loss", "dwell")
-DEFINITIONS = ("slope", "pattern")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -191,6 +191,12 @@ def test_what_a_method_cannot_do_is_refused_before_the_run():
         method=FLOW,
         network={"activation": "step"},
     )
+    refused(
+        r"`min_ratio` must be at least 1, but is 0.5",
+        SweepError,
+        method=FLOW,
+        plateaus={"min_ratio": 0.5},
+    )
     refused(r"method must be one of", SweepError, method=ANLS | {"method": "newton"})
     refused(
         r"tanh|Tanh",
