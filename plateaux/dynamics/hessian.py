@@ -105,12 +105,9 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
     """
     q = problem.sample_weights
     if isinstance(network, TwoLayer):
-        x1 = extended(problem.x)
-        z = network.w @ problem.x.T + network.b[:, None]
-        phi = network.activation
-        h = phi(z)
+        x1, _, h, slope = _features(problem, network)
         _, curvature = _output_derivatives(problem, network, h)
-        rows = _output_jacobian(network, x1, h, phi.derivative(z))
+        rows = _output_jacobian(network, x1, h, slope)
         return (rows * curvature[None, :]) @ rows.T
     params, static = eqx.partition(network, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(params)
@@ -124,9 +121,7 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
 
 def _two_layer(problem: Problem, network: TwoLayer) -> Array:
     n, d, c, phi = network.width, network.in_dim, network.c, network.activation
-    x1 = extended(problem.x)
-    z = network.w @ problem.x.T + network.b[:, None]
-    h, slope = phi(z), phi.derivative(z)
+    x1, z, h, slope = _features(problem, network)
     e, curvature = _output_derivatives(problem, network, h)
     rows = _output_jacobian(network, x1, h, slope)
     matrix = (rows * curvature[None, :]) @ rows.T
@@ -144,6 +139,13 @@ def _two_layer(problem: Problem, network: TwoLayer) -> Array:
     matrix = matrix.at[place[:, :, None], place[:, None, :]].add(inner)
     matrix = matrix.at[place, outer].add(mixed)
     return matrix.at[outer, place].add(mixed)
+
+
+def _features(problem: Problem, network: TwoLayer) -> tuple[Array, ...]:
+    """Inputs x̃_k by rows; z_ik, φ(z_ik) and φ'(z_ik)."""
+    phi = network.activation
+    z = network.w @ problem.x.T + network.b[:, None]
+    return extended(problem.x), z, phi(z), phi.derivative(z)
 
 
 def _output_derivatives(problem: Problem, network: TwoLayer, h: Array):
@@ -173,10 +175,9 @@ def _two_layer_product(
     Σ_k [ċ_i φ'_ik e_k + c_i (φ''_ik ż_ik e_k + φ'_ik ė_k)] x̃_k, and that of Σ_k φ_ik
     e_k is Σ_k φ'_ik ż_ik e_k + φ_ik ė_k.
     """
-    x1, c, dc, phi = extended(problem.x), network.c, vector.c, network.activation
-    z = network.w @ problem.x.T + network.b[:, None]
+    c, dc, phi = network.c, vector.c, network.activation
+    x1, z, h, slope = _features(problem, network)
     dz = vector.w @ problem.x.T + vector.b[:, None]
-    h, slope = phi(z), phi.derivative(z)
     e, curvature = _output_derivatives(problem, network, h)
     dh = slope * dz
     df = dc @ h + c @ dh
