@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from plateaux.dynamics.flow import checked
-from plateaux.dynamics.flow_many import run_lanes
+from plateaux.dynamics.flow_many import lane_efficiency
 
 import plateaux as px  # isort: skip
 
@@ -52,7 +52,7 @@ def flat(nets) -> np.ndarray:
 def ours(nets, rtol: float, *, end=END, lanes=64, method="auto"):
     """A function that runs all lanes, and gives states and lane efficiency."""
     plan = checked(problem, end, rtol, None, px.log_spaced(2), 128, 20_000, method)
-    return lambda: run_lanes(problem, nets, plan, lanes)
+    return lambda: lane_efficiency(problem, nets, plan, lanes)
 
 
 def state_parameters(states) -> np.ndarray:

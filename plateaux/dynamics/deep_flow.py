@@ -75,13 +75,14 @@ class DeepFlow(eqx.Module):
     num_rejected: Int[Array, ""]
 
 
-class _State(eqx.Module):
+class State(eqx.Module):
     """What the next step needs.
 
     Attributes:
         t: Time.
         y: θ.
         pattern: Which pairs (neuron, datum) are on.
+        sizes: Norms of the neurons at the start.
         h: Step size to try.
         previous: Error of the last accepted step, in units of the tolerance.
         saved: θ at the saved times.
@@ -98,6 +99,7 @@ class _State(eqx.Module):
     t: Float[Array, ""]
     y: Float[Array, " p"]
     pattern: Bool[Array, "n K"]
+    sizes: Float[Array, " groups"]
     h: Float[Array, ""]
     previous: Float[Array, ""]
     saved: SavedRows
@@ -111,26 +113,33 @@ class _State(eqx.Module):
     status: Int[Array, ""]
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
     """The flow of a pattern, and how its errors are measured.
 
     Attributes:
+        build: From flat parameters to the network.
         velocity: (θ, pattern) to θ̇.
         preactivations: (θ, pattern) to all z, shape (n, K), neurons through layers.
         norms: θ to the norms of its neurons.
         rtol: Relative tolerance.
-        floor: Absolute error allowed every neuron.
-        padded: Saved times, and infinities behind.
-        end: The last of them.
+        atol: Tolerance relative to the size of a neuron at the start.
+        times: Saved times.
+        max_steps: Most steps to try.
     """
 
+    build: Callable[[Array], MLP]
     velocity: Callable[[Array, Array], Array]
     preactivations: Callable[[Array, Array], Array]
     norms: Callable[[Array], Array]
     rtol: Float[Array, ""]
-    floor: Float[Array, " groups"]
-    padded: Float[Array, " slots"]
-    end: Float[Array, ""]
+    atol: Float[Array, ""]
+    times: Float[Array, " t"]
+    max_steps: Any
+
+    @property
+    def end(self) -> Float[Array, ""]:
+        """The last saved time."""
+        return self.times[-1]
 
 
 class _Motion(NamedTuple):
@@ -204,42 +213,52 @@ def deep_flow(
     return _flow(problem, network, number(times), *tolerances, max_steps, max_events)
 
 
-@eqx.filter_jit
-def _flow(problem, network, times, rtol, atol, max_steps, max_events) -> DeepFlow:
+def field_of(
+    problem: Problem, network: MLP, times, rtol, atol, max_steps: Any
+) -> Field:
+    """The flow of networks like this one, whose own parameters do not matter."""
     params, static = eqx.partition(network, eqx.is_inexact_array)
-    start, unravel = ravel_pytree(params)
+    _, unravel = ravel_pytree(params)
     build = lambda y: eqx.combine(unravel(y), static)
-    norms = neuron_norms(network)
-    field = _Field(
+    return Field(
+        build=build,
         velocity=lambda y, pattern: (
             -jax.grad(lambda y: _frozen(problem, build(y), pattern)[0])(y)
         ),
         preactivations=lambda y, pattern: _frozen(problem, build(y), pattern)[1],
-        norms=norms,
+        norms=neuron_norms(network),
         rtol=rtol,
-        floor=atol * norms(start),
-        padded=pad_times(times),
-        end=times[-1],
+        atol=atol,
+        times=times,
+        max_steps=max_steps,
     )
-    state = _initial_state(field, problem, network, start, len(times), max_events)
-    goes_on = lambda s: (
-        (s.status == RUNNING)
-        & (s.t < field.end)
-        & (s.num_steps + s.num_rejected < max_steps)
+
+
+@eqx.filter_jit
+def _flow(problem, network, times, rtol, atol, max_steps, max_events) -> DeepFlow:
+    field = field_of(problem, network, times, rtol, atol, max_steps)
+    state = jax.lax.while_loop(
+        ft.partial(is_running, field),
+        ft.partial(attempt, field),
+        start_state(field, problem, network, max_events),
     )
-    state = jax.lax.while_loop(goes_on, ft.partial(_advance, field), state)
-    saved, steps = finished_rows(state.saved, state.y, state.num_steps)
+    return finished_flow(field, state)
+
+
+def finished_flow(field: Field, s: State) -> DeepFlow:
+    """What a run that ended was."""
+    rows, steps = finished_rows(s.saved, s.y, s.num_steps)
     return DeepFlow(
-        networks=eqx.combine(jax.vmap(unravel)(saved), static),
-        network=build(state.y),
-        time=state.t,
-        status=state.status,
-        completed=state.t >= field.end,
-        events=_events(state, max_events),
-        energy=state.energy,
-        num_steps=state.num_steps,
+        networks=jax.vmap(field.build)(rows),
+        network=field.build(s.y),
+        time=s.t,
+        status=s.status,
+        completed=s.t >= field.end,
+        events=_events(s),
+        energy=s.energy,
+        num_steps=s.num_steps,
         steps=steps,
-        num_rejected=state.num_rejected,
+        num_rejected=s.num_rejected,
     )
 
 
@@ -255,18 +274,22 @@ def _frozen(problem: Problem, network: MLP, pattern) -> tuple[Array, Array]:
     return problem.sample_weights @ losses, jnp.concatenate(zs)
 
 
-def _initial_state(field, problem, network, start, num_times, max_events) -> _State:
+def start_state(field: Field, problem: Problem, network: MLP, max_events: int) -> State:
+    """The state of a run that starts at a network."""
+    start = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0]
     zero, count = jnp.zeros((), start.dtype), jnp.zeros((), jnp.int32)
     pattern = jnp.concatenate(jax.vmap(network.hidden, out_axes=1)(problem.x)) > 0
     slope = field.velocity(start, pattern)
     finite = jnp.all(jnp.isfinite(slope))
-    return _State(
+    sizes = field.norms(start)
+    return State(
         t=zero,
         y=start,
         pattern=pattern,
-        h=first_step(field.norms(start), field.norms(slope), field.end),
+        sizes=sizes,
+        h=first_step(sizes, field.norms(slope), field.end),
         previous=zero + 1,
-        saved=start_rows(start, num_times),
+        saved=start_rows(start, len(field.times)),
         energy=zero,
         num_steps=count,
         num_rejected=count,
@@ -278,7 +301,13 @@ def _initial_state(field, problem, network, start, num_times, max_events) -> _St
     )
 
 
-def _advance(field: _Field, s: _State) -> _State:
+def is_running(field: Field, s: State) -> Bool[Array, ""]:
+    """Whether a run has not ended."""
+    left = s.num_steps + s.num_rejected < field.max_steps
+    return (s.status == RUNNING) & (s.t < field.end) & left
+
+
+def attempt(field: Field, s: State) -> State:
     """Let one pair that is due cross, or try a step if none is."""
     motion = _motion(field, s)
     return jax.lax.cond(
@@ -288,7 +317,7 @@ def _advance(field: _Field, s: _State) -> _State:
     )
 
 
-def _motion(field: _Field, s: _State) -> _Motion:
+def _motion(field: Field, s: State) -> _Motion:
     slope = field.velocity(s.y, s.pattern)
     z, rate = _with_rate(field, s.y, s.pattern, slope)
     side = jnp.where(s.pattern, 1, -1).astype(z.dtype)
@@ -307,7 +336,7 @@ def _round_off(z: Float[Array, "n K"]) -> Float[Array, "n 1"]:
     return _ROUND_OFF * jnp.finfo(z.dtype).eps * largest
 
 
-def _cross(field: _Field, s: _State, motion: _Motion) -> _State:
+def _cross(field: Field, s: State, motion: _Motion) -> State:
     """The first pair that is due changes side, or begins to slide: the end."""
     index = jnp.argmax(motion.due.ravel()).astype(jnp.int32)
     neuron, datum = jnp.divmod(index, s.pattern.shape[1])
@@ -341,15 +370,16 @@ def _cross(field: _Field, s: _State, motion: _Motion) -> _State:
     )
 
 
-def _step(field: _Field, s: _State, motion: _Motion) -> _State:
+def _step(field: Field, s: State, motion: _Motion) -> State:
     """Try one step; keep it, up to its first event, if it is accurate enough."""
-    window = next_times(s.saved, field.padded)
+    window = next_times(s.saved, pad_times(field.times))
     h = jnp.minimum(s.h, jnp.minimum(window[-1], field.end) - s.t)
     extended = lambda v: with_energy(field.velocity(v[:-1], s.pattern))
     start = jnp.append(s.y, jnp.zeros_like(h))
     step = explicit_step(extended, with_energy(motion.slope), start, h)
     size = jnp.maximum(field.norms(s.y), field.norms(step.value[:-1]))
-    error = worst_ratio(field.norms(step.error[:-1]), field.rtol * size + field.floor)
+    allowed = field.rtol * size + field.atol * s.sizes
+    error = worst_ratio(field.norms(step.error[:-1]), allowed)
     finite = jnp.all(jnp.isfinite(step.value)) & jnp.all(jnp.isfinite(step.slope))
     finite = finite & jnp.isfinite(error)
     accepted = finite & (error <= 1)
@@ -366,10 +396,11 @@ def _step(field: _Field, s: _State, motion: _Motion) -> _State:
     saved = write_rows(s.saved, rows, s.num_steps + 1, passed)
     new_h, underflow = next_step(s, h, error, accepted, finite, field.end)
     keep = lambda new, old: jnp.where(accepted, new, old)
-    return _State(
+    return State(
         t=keep(t, s.t),
         y=keep(value[:-1], s.y),
         pattern=s.pattern,
+        sizes=s.sizes,
         h=new_h,
         previous=keep(jnp.maximum(error, 1e-4), s.previous),
         saved=saved,
@@ -453,8 +484,8 @@ def _first_change(place, low, high, hit, round_off) -> Float[Array, ""]:
     return jax.lax.while_loop(goes_on, halve, start)[1]
 
 
-def _events(s: _State, max_events: int) -> Events:
-    used = jnp.arange(max_events, dtype=jnp.int32) < s.num_events
+def _events(s: State) -> Events:
+    used = jnp.arange(len(s.event_time), dtype=jnp.int32) < s.num_events
     columns = jnp.where(used[:, None], s.event_columns, -1)
     return Events(
         time=jnp.where(used, s.event_time, jnp.inf),

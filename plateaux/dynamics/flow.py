@@ -1,5 +1,6 @@
 """Gradient flow: the exact limit of gradient descent for vanishing step size."""
 
+import dataclasses
 import functools as ft
 import math
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from .equal_data import merge_equal, name_data
 from .kinked_stiff import stiff_attempt
 from .recording import Record
 from .save import LogSpaced, Save
-from .smooth_flow import METHODS, smooth_flow
+from .smooth_flow import METHODS, SmoothFlow, smooth_flow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
 
 # The finest relative tolerance, in rounding units: a step's own round-off is a few.
@@ -112,11 +113,12 @@ def flow(
     _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
     recorded = tuple((record or {}).items())
     if is_deep(network, method):
-        run = deep_trajectory
+        run, arguments = _deep, arguments.without_series()
     elif is_kinked(problem, network):
         run = ft.partial(_kinked, reverse=derivatives == "reverse")
     else:
         run = ft.partial(_smooth, reverse=derivatives == "reverse")
+        arguments = arguments.without_series()
     trajectory = run(problem, network, arguments, recorded)
     if not estimate_error:
         return trajectory
@@ -214,6 +216,10 @@ class Arguments(eqx.Module):
         """The same at half the tolerances."""
         both = lambda a: (a.rtol, a.atol)
         return eqx.tree_at(both, self, (self.rtol / 2, self.atol / 2))
+
+    def without_series(self) -> "Arguments":
+        """The same for methods without series: other tolerances share a program."""
+        return dataclasses.replace(self, order=0)
 
     @property
     def plan(self) -> kinked.Plan:
@@ -463,24 +469,24 @@ def record_all(problem: Problem, networks: Network, record) -> dict[str, Any]:
 def _smooth(
     problem, network, arguments: Arguments, record, reverse: bool
 ) -> Trajectory:
-    return smooth_trajectory(problem, network, arguments, record, reverse)
-
-
-def smooth_trajectory(
-    problem, network, arguments: Arguments, record, reverse: bool = False
-) -> Trajectory:
-    """The flow of a network with a smooth activation."""
-    times = arguments.times
     run = smooth_flow(
         problem,
         network,
-        times=times,
+        times=arguments.times,
         rtol=arguments.rtol,
         atol=arguments.atol,
         max_steps=arguments.max_steps,
         method=arguments.method,
         reverse=reverse,
     )
+    return smooth_trajectory(problem, network, arguments, run, record)
+
+
+def smooth_trajectory(
+    problem, network, arguments: Arguments, run: SmoothFlow, record
+) -> Trajectory:
+    """The trajectory of the flow of a network with a smooth activation."""
+    times = arguments.times
     outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
     drift = None
     if isinstance(network, TwoLayer) and network.activation.homogeneous:
@@ -502,32 +508,25 @@ def smooth_trajectory(
     )
 
 
-def deep_trajectory(problem, network, arguments: Arguments, record) -> Trajectory:
-    """The flow of an `MLP` with a kinked activation."""
-    # Not the whole of `arguments`: the order of series follows the tolerance, and
-    # another tolerance would compile anew.
-    return _deep_trajectory(
-        problem,
-        network,
-        (arguments.times, arguments.rtol, arguments.atol),
-        jnp.asarray(arguments.max_steps),
-        arguments.max_events,
-        record,
-    )
-
-
 @eqx.filter_jit
-def _deep_trajectory(problem, network, numbers, max_steps, max_events, record):
-    times, rtol, atol = numbers
+def _deep(problem, network, arguments: Arguments, record) -> Trajectory:
     run = deep.deep_flow(
         problem,
         network,
-        times=times,
-        rtol=rtol,
-        atol=atol,
-        max_steps=max_steps,
-        max_events=max_events,
+        times=arguments.times,
+        rtol=arguments.rtol,
+        atol=arguments.atol,
+        max_steps=arguments.max_steps,
+        max_events=arguments.max_events,
     )
+    return deep_trajectory(problem, network, arguments, run, record)
+
+
+def deep_trajectory(
+    problem, network, arguments: Arguments, run: deep.DeepFlow, record
+) -> Trajectory:
+    """The trajectory of the flow of an `MLP` with a kinked activation."""
+    times = arguments.times
     outcome = Outcome.where(run.completed, Outcome.completed, Outcome.out_of_steps)
     for code, other in (
         (deep.SLIDING, Outcome.sliding),

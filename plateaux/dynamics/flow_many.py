@@ -2,7 +2,7 @@
 
 import functools as ft
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
-from . import kinked_flow as kinked
+from . import deep_flow as deep, kinked_flow as kinked, smooth_flow as smooth
 from .equal_data import merge_equal, name_data
 from .flow import (
     Arguments,
@@ -86,25 +86,13 @@ def flow_many(
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     lanes = min(_checks.count("lanes", lanes), total)
     recorded = tuple((record or {}).items())
-    if is_deep(one, arguments.method):
-        run = deep_trajectory
-    elif not is_kinked(problem, one):
-        run = smooth_trajectory
-    else:
-        merged, kept = merge_equal(problem)
-        states, _ = run_lanes(merged, networks, arguments, lanes, progress)
-        runs = _trajectories(problem, networks, arguments, states, recorded)
-        return name_data(runs, kept)
-    parts = []
-    for at in range(0, total, lanes):
-        index = jnp.minimum(jnp.arange(at, at + lanes), total - 1)
-        part = jax.tree.map(lambda a, i=index: a[i], eqx.filter(networks, eqx.is_array))
-        part = eqx.combine(part, networks)
-        parts.append(_batch(run, problem, part, arguments, recorded))
-        if progress is not None:
-            progress(min(at + lanes, total), total)
-    join = lambda *rows: jnp.concatenate(rows)[:total]
-    return jax.tree.map(join, *parts)
+    way = _way(problem, one, arguments)
+    data, kept = merge_equal(problem) if way is _KINKED else (problem, None)
+    if way is not _KINKED:
+        arguments = arguments.without_series()
+    states, _ = _run(way, data, networks, arguments, lanes, progress)
+    runs = _trajectories(way, problem, networks, arguments, states, recorded)
+    return runs if kept is None else name_data(runs, kept)
 
 
 def first_of(networks: Any) -> tuple[Any, int]:
@@ -119,56 +107,73 @@ def first_of(networks: Any) -> tuple[Any, int]:
     return eqx.combine(jax.tree.map(lambda a: a[0], arrays), networks), sizes.pop()
 
 
-@compiled
-def _trajectories(problem, networks, arguments: Arguments, states, record):
-    one = ft.partial(_trajectory, problem, arguments, record)
-    return eqx.filter_vmap(one)(networks, states)
-
-
-def _trajectory(problem, arguments, record, network, state) -> Trajectory:
-    return trajectory_of(problem, network, arguments, state, record)
-
-
-@compiled
-def _batch(run, problem, networks, arguments: Arguments, record) -> Trajectory:
-    one = lambda network: run(problem, network, arguments, record)
-    return eqx.filter_vmap(one)(networks)
-
-
-def run_lanes(
-    problem: Problem,
-    networks: Network,
-    arguments: Arguments,
-    lanes: int,
-    progress: Callable[[int, int], None] | None = None,
+def lane_efficiency(
+    problem: Problem, networks: Network, arguments: Arguments, lanes: int
 ) -> tuple[kinked.State, float]:
-    """Final states of all lanes, and the share of places that were at work.
+    """Final states of the kinked flows, and the share of places that were at work.
 
     Args:
         problem: Data and loss.
         networks: Networks with a leading axis.
         arguments: Checked arguments.
         lanes: Places in the batch.
-        progress: Called with the number of finished lanes and of all.
 
     Returns:
         The states, one a network, and the lane efficiency.
     """
-    one, _ = first_of(networks)
-    store = _start(problem, networks, arguments)
-    shared = (problem, one, arguments)
-    states, steps = run_queue(_PROCESS, shared, store, lanes, progress)
+    states, steps = _run(_KINKED, problem, networks, arguments, lanes, None)
     used = int(jnp.sum(states.monitor.attempts))
     return states, used / max(steps * lanes, 1)
 
 
+class _Way(NamedTuple):
+    """How a kind of flow is run in a queue.
+
+    Attributes:
+        start: From problem, network and arguments to the state of a lane.
+        process: What it does; problem, one of the networks and arguments are shared.
+        trajectory: From problem, network, arguments, last state and what is recorded
+            to the trajectory.
+    """
+
+    start: Callable[..., Any]
+    process: Process
+    trajectory: Callable[..., Trajectory]
+
+
+def _way(problem: Problem, network: Network, arguments: Arguments) -> _Way:
+    if is_deep(network, arguments.method):
+        return _DEEP
+    return _KINKED if is_kinked(problem, network) else _SMOOTH
+
+
+def _run(way: _Way, problem, networks, arguments, lanes, progress):
+    """Final states of all lanes, and the steps that the batch took."""
+    one, _ = first_of(networks)
+    store = _start(way, problem, networks, arguments)
+    return run_queue(way.process, (problem, one, arguments), store, lanes, progress)
+
+
 @compiled
-def _start(problem, networks, arguments: Arguments) -> kinked.State:
-    begin = lambda network: kinked.start_state(problem, network, arguments.plan)
-    return eqx.filter_vmap(begin)(networks)
+def _start(way: _Way, problem, networks, arguments: Arguments) -> Any:
+    return eqx.filter_vmap(ft.partial(way.start, problem, arguments))(networks)
 
 
-def _step(shared, stiff: int) -> Callable[[kinked.State], kinked.State]:
+@compiled
+def _trajectories(way: _Way, problem, networks, arguments: Arguments, states, record):
+    one = ft.partial(way.trajectory, problem, arguments, record)
+    return eqx.filter_vmap(one)(networks, states)
+
+
+def _one_kind(shared, state) -> Any:
+    return jnp.zeros((), jnp.int32)
+
+
+def _kinked_start(problem, arguments: Arguments, network) -> kinked.State:
+    return kinked.start_state(problem, network, arguments.plan)
+
+
+def _kinked_step(shared, stiff: int) -> Callable[[kinked.State], kinked.State]:
     problem, one, arguments = shared
     field = kinked.field_of(
         problem,
@@ -181,16 +186,112 @@ def _step(shared, stiff: int) -> Callable[[kinked.State], kinked.State]:
     return ft.partial(stiff_attempt if stiff else kinked.explicit_attempt, field)
 
 
-def _is_running(shared, state: kinked.State):
+def _kinked_is_running(shared, state: kinked.State):
     return state.status == kinked.RUNNING
 
 
-def _is_stiff(shared, state: kinked.State):
+def _kinked_is_stiff(shared, state: kinked.State):
     return state.stiff.astype(jnp.int32)
 
 
-def _at_rest(shared, state: kinked.State) -> kinked.State:
+def _kinked_at_rest(shared, state: kinked.State) -> kinked.State:
     return state._replace(status=jnp.asarray(kinked.COMPLETED, state.status.dtype))
 
 
-_PROCESS = Process(_step, _is_running, _is_stiff, _at_rest, round=8, rounds=50)
+def _kinked_trajectory(problem, arguments, record, network, state) -> Trajectory:
+    return trajectory_of(problem, network, arguments, state, record)
+
+
+def _smooth_field(problem, network, arguments: Arguments) -> smooth.Field:
+    tolerance = smooth.Tolerance(arguments.rtol, arguments.atol)
+    return smooth.field_of(
+        problem,
+        network,
+        arguments.times,
+        tolerance,
+        arguments.max_steps,
+        arguments.method,
+    )
+
+
+def _smooth_start(problem, arguments: Arguments, network) -> smooth.State:
+    return smooth.start_state(_smooth_field(problem, network, arguments), network)
+
+
+def _smooth_step(shared, kind: int) -> Callable[[smooth.State], smooth.State]:
+    return ft.partial(smooth.attempt, _smooth_field(*shared))
+
+
+def _smooth_is_running(shared, state: smooth.State):
+    return smooth.is_running(_smooth_field(*shared), state)
+
+
+def _deep_field(problem, network, arguments: Arguments) -> deep.Field:
+    return deep.field_of(
+        problem,
+        network,
+        arguments.times,
+        arguments.rtol,
+        arguments.atol,
+        arguments.max_steps,
+    )
+
+
+def _deep_start(problem, arguments: Arguments, network) -> deep.State:
+    field = _deep_field(problem, network, arguments)
+    return deep.start_state(field, problem, network, arguments.max_events)
+
+
+def _deep_step(shared, kind: int) -> Callable[[deep.State], deep.State]:
+    field = _deep_field(*shared)
+
+    def step(state: deep.State) -> deep.State:
+        running, new = deep.is_running(field, state), deep.attempt(field, state)
+        return jax.tree.map(lambda a, b: jnp.where(running, a, b), new, state)
+
+    return step
+
+
+def _deep_is_running(shared, state: deep.State):
+    return deep.is_running(_deep_field(*shared), state)
+
+
+def _at_the_end(shared, state: Any) -> Any:
+    _, _, arguments = shared
+    return eqx.tree_at(lambda s: s.t, state, arguments.times[-1])
+
+
+def _finished(field_of, finished_flow, trajectory) -> Callable[..., Trajectory]:
+    """From a last state to what the run was, and from that to the trajectory."""
+
+    def finish(problem, arguments, record, network, state) -> Trajectory:
+        run = finished_flow(field_of(problem, network, arguments), state)
+        return trajectory(problem, network, arguments, run, record)
+
+    return finish
+
+
+_KINKED = _Way(
+    _kinked_start,
+    Process(
+        _kinked_step,
+        _kinked_is_running,
+        _kinked_is_stiff,
+        _kinked_at_rest,
+        round=8,
+        rounds=50,
+    ),
+    _kinked_trajectory,
+)
+_SMOOTH = _Way(
+    _smooth_start,
+    Process(
+        _smooth_step, _smooth_is_running, _one_kind, _at_the_end, round=4, rounds=50
+    ),
+    _finished(_smooth_field, smooth.finished_flow, smooth_trajectory),
+)
+_DEEP = _Way(
+    _deep_start,
+    Process(_deep_step, _deep_is_running, _one_kind, _at_the_end, round=8, rounds=50),
+    _finished(_deep_field, deep.finished_flow, deep_trajectory),
+)

@@ -10,6 +10,7 @@ in the loss, or it leaves its plateau at a wrong time.
 """
 
 import functools as ft
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -129,17 +130,17 @@ def smooth_flow(
     """
     check_match(problem, network)
     times = _check_times(times, problem.x.dtype)
-    if _checks.known("method", method, METHODS) == "auto":
-        size = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0].size
-        method = "stiff" if size <= MOST_STIFF_PARAMETERS else "explicit"
+    _checks.known("method", method, METHODS)
     number = lambda value: jnp.asarray(value, times.dtype)
-    tolerance = _Tolerance(number(rtol), number(atol))
+    tolerance = Tolerance(number(rtol), number(atol))
     # Loops that can be run backwards have a known length.
     most = _checks.count("max_steps", max_steps) if reverse else jnp.asarray(max_steps)
     return _flow(problem, network, times, tolerance, most, method)
 
 
-class _Tolerance(NamedTuple):
+class Tolerance(NamedTuple):
+    """Of a step: relative, and relative to the size of a neuron at the start."""
+
     rtol: Float[Array, ""]
     atol: Float[Array, ""]
 
@@ -154,13 +155,14 @@ class _Attempt(NamedTuple):
     energy: Float[Array, ""]
 
 
-class _State(eqx.Module):
+class State(eqx.Module):
     """What the next step needs.
 
     Attributes:
         t: Time.
         y: θ.
         slope: θ̇, for the explicit method only.
+        sizes: Norms of the neurons at the start.
         h: Step size to try.
         previous: Error of the last accepted step, in units of the tolerance.
         saved: θ at the saved times.
@@ -174,6 +176,7 @@ class _State(eqx.Module):
     t: Float[Array, ""]
     y: Float[Array, " p"]
     slope: Float[Array, " p"]
+    sizes: Float[Array, " groups"]
     h: Float[Array, ""]
     previous: Float[Array, ""]
     saved: SavedRows
@@ -202,64 +205,71 @@ def _check_times(times: Any, dtype: Any) -> Array:
     return times
 
 
-@eqx.filter_jit
-def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
+class Field(NamedTuple):
+    """The flow, and how its errors are measured.
+
+    Attributes:
+        build: From flat parameters to the network.
+        velocity: From flat parameters to θ̇.
+        step: From a state and a step size to a tried step.
+        norms: θ to the norms of its neurons.
+        tolerance: Relative, and relative to the size at the start.
+        times: Saved times.
+        max_steps: Most steps to try.
+        method: "explicit" or "stiff".
+    """
+
+    build: Callable[[Array], Network]
+    velocity: Callable[[Array], Array]
+    step: Callable[[State, Array], _Attempt]
+    norms: Callable[[Array], Array]
+    tolerance: Tolerance
+    times: Float[Array, " t"]
+    max_steps: Any
+    method: str
+
+
+def field_of(
+    problem: Problem,
+    network: Network,
+    times: Float[Array, " t"],
+    tolerance: Tolerance,
+    max_steps: Any,
+    method: str,
+) -> Field:
+    """The flow of networks like this one, whose own parameters do not matter."""
     params, static = eqx.partition(network, eqx.is_inexact_array)
-    start, unravel = ravel_pytree(params)
+    flat, unravel = ravel_pytree(params)
+    if method == "auto":
+        method = "stiff" if flat.size <= MOST_STIFF_PARAMETERS else "explicit"
     build = lambda y: eqx.combine(unravel(y), static)
-    field = lambda y: (
+    velocity = lambda y: (
         -ravel_pytree(
             eqx.filter(evaluate(problem, build(y)).gradient, eqx.is_inexact_array)
         )[0]
     )
     if method == "stiff":
-        attempt = lambda s, h: _stiff_attempt(field, problem, build, s.y, h)
+        step = lambda s, h: _stiff_attempt(velocity, problem, build, s.y, h)
     else:
-        attempt = lambda s, h: _explicit_attempt(field, s.slope, s.y, h)
+        step = lambda s, h: _explicit_attempt(velocity, s.slope, s.y, h)
     norms = neuron_norms(network)
-    floor = tolerance.atol * norms(start)
-
-    def error_norm(error, y, value):
-        scale = tolerance.rtol * jnp.maximum(norms(y), norms(value)) + floor
-        return worst_ratio(norms(error), scale)
-
-    padded = pad_times(times)
-    goes_on = lambda s: (
-        (s.t < times[-1]) & (s.num_steps + s.num_rejected < max_steps) & ~s.underflow
-    )
-    body = lambda s: _advance(attempt, error_norm, padded, times[-1], s)
-    loop = jax.lax.while_loop
-    if isinstance(max_steps, int):
-        recorded = {"kind": "checkpointed", "max_steps": max_steps + 1}
-        loop = ft.partial(eqxi.while_loop, **recorded)
-    state = loop(goes_on, body, _initial_state(field, start, times, norms))
-    saved, steps = finished_rows(state.saved, state.y, state.num_steps)
-    return SmoothFlow(
-        networks=eqx.combine(jax.vmap(unravel)(saved), static),
-        network=build(state.y),
-        time=state.t,
-        num_steps=state.num_steps,
-        steps=steps,
-        num_rejected=state.num_rejected,
-        completed=state.t >= times[-1],
-        out_of_steps=(state.t < times[-1]) & ~state.underflow,
-        diverged=(state.t < times[-1]) & state.underflow,
-        energy=state.energy,
-        local_error=state.local_error * tolerance.rtol,
-        method=method,
-    )
+    return Field(build, velocity, step, norms, tolerance, times, max_steps, method)
 
 
-def _initial_state(field, y, times, norms) -> _State:
+def start_state(field: Field, network: Network) -> State:
+    """The state of a run that starts at a network."""
+    y = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0]
     zero, count = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32)
-    slope = field(y)
-    return _State(
+    slope = field.velocity(y)
+    sizes = field.norms(y)
+    return State(
         t=zero,
         y=y,
         slope=slope,
-        h=first_step(norms(y), norms(slope), times[-1]),
+        sizes=sizes,
+        h=first_step(sizes, field.norms(slope), field.times[-1]),
         previous=zero + 1,
-        saved=start_rows(y, len(times)),
+        saved=start_rows(y, len(field.times)),
         energy=zero,
         local_error=zero,
         num_steps=count,
@@ -268,18 +278,25 @@ def _initial_state(field, y, times, norms) -> _State:
     )
 
 
-def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
-    """Try one step; keep it if it is accurate enough."""
-    window = next_times(s.saved, padded)
+def is_running(field: Field, s: State) -> Bool[Array, ""]:
+    """Whether a run has not ended."""
+    left = s.num_steps + s.num_rejected < field.max_steps
+    return (s.t < field.times[-1]) & left & ~s.underflow
+
+
+def attempt(field: Field, s: State) -> State:
+    """Try one step and keep it if it is accurate enough; a run that ended stays."""
+    running, end = is_running(field, s), field.times[-1]
+    window = next_times(s.saved, pad_times(field.times))
     room = jnp.minimum(window[-1], end) - s.t
     # Step sizes are constants to derivatives, but for the way to the end.
     h = jnp.minimum(jax.lax.stop_gradient(s.h), room)
     t = jnp.where(h >= end - s.t, end, s.t + h)
-    step = attempt(s, h)
-    error = jax.lax.stop_gradient(error_norm(step.error, s.y, step.value))
+    step = field.step(s, h)
+    error = jax.lax.stop_gradient(_error_norm(field, s, step))
     finite = jnp.all(jnp.isfinite(step.value)) & jnp.all(jnp.isfinite(step.slope))
     finite = finite & jnp.isfinite(error) & jnp.isfinite(step.energy)
-    accepted = finite & (error <= 1)
+    accepted = finite & (error <= 1) & running
 
     tau = jnp.clip((jnp.minimum(window, end) - s.t) / h, 0, 1)
     powers = tau[:, None] ** jnp.arange(5)[None, :].astype(tau.dtype)
@@ -288,19 +305,59 @@ def _advance(attempt, error_norm, padded, end, s: _State) -> _State:
     tried = jax.lax.stop_gradient(h)
     new_h, underflow = next_step(s, tried, error, accepted, finite, end)
     keep = lambda new, old: jnp.where(accepted, new, old)
-    return _State(
+    return State(
         t=keep(t, s.t),
         y=keep(step.value, s.y),
         slope=keep(step.slope, s.slope),
+        sizes=s.sizes,
         h=new_h,
         previous=keep(jnp.maximum(error, 1e-4), s.previous),
         saved=saved,
         energy=s.energy + keep(step.energy, 0),
         local_error=s.local_error + keep(error, 0),
         num_steps=s.num_steps + accepted.astype(jnp.int32),
-        num_rejected=s.num_rejected + (~accepted).astype(jnp.int32),
-        underflow=underflow,
+        num_rejected=s.num_rejected + (running & ~accepted).astype(jnp.int32),
+        underflow=jnp.where(running, underflow, s.underflow),
     )
+
+
+def _error_norm(field: Field, s: State, step: _Attempt) -> Float[Array, ""]:
+    """Error of the worst neuron, in units of what is allowed."""
+    norms, (rtol, atol) = field.norms, field.tolerance
+    size = jnp.maximum(norms(s.y), norms(step.value))
+    return worst_ratio(norms(step.error), rtol * size + atol * s.sizes)
+
+
+def finished_flow(field: Field, s: State) -> SmoothFlow:
+    """What a run that ended was."""
+    end = field.times[-1]
+    rows, steps = finished_rows(s.saved, s.y, s.num_steps)
+    return SmoothFlow(
+        networks=jax.vmap(field.build)(rows),
+        network=field.build(s.y),
+        time=s.t,
+        num_steps=s.num_steps,
+        steps=steps,
+        num_rejected=s.num_rejected,
+        completed=s.t >= end,
+        out_of_steps=(s.t < end) & ~s.underflow,
+        diverged=(s.t < end) & s.underflow,
+        energy=s.energy,
+        local_error=s.local_error * field.tolerance.rtol,
+        method=field.method,
+    )
+
+
+@eqx.filter_jit
+def _flow(problem, network, times, tolerance, max_steps, method) -> SmoothFlow:
+    field = field_of(problem, network, times, tolerance, max_steps, method)
+    loop = jax.lax.while_loop
+    if isinstance(max_steps, int):
+        recorded = {"kind": "checkpointed", "max_steps": max_steps + 1}
+        loop = ft.partial(eqxi.while_loop, **recorded)
+    goes_on = ft.partial(is_running, field)
+    state = loop(goes_on, ft.partial(attempt, field), start_state(field, network))
+    return finished_flow(field, state)
 
 
 def _stiff_attempt(field, problem, build, y, h) -> _Attempt:

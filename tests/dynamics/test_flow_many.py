@@ -7,7 +7,7 @@ import pytest
 
 import plateaux as px
 from plateaux.dynamics.flow import checked
-from plateaux.dynamics.flow_many import run_lanes
+from plateaux.dynamics.flow_many import lane_efficiency
 
 from ..closeness import assert_close, lane
 from ..reference import network_1d, problem_1d
@@ -58,15 +58,72 @@ def test_progress_counts_finished_networks():
     assert all(a <= b for (a, _), (b, _) in zip(seen, seen[1:], strict=False))
 
 
-def test_smooth_networks_too():
+def smooth_batch(seeds):
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds))
+    draw = lambda key: px.networks.xavier(
+        key, width=4, in_dim=1, bias="normal", activation="tanh"
+    )
+    return jax.vmap(draw)(keys)
+
+
+def deep_batch(seeds):
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds))
+    draw = lambda key: px.networks.mlp(key, widths=(5, 4), in_dim=1, bias="normal")
+    return jax.vmap(draw)(keys)
+
+
+@pytest.fixture(scope="module", params=[smooth_batch, deep_batch])
+def others(request):
+    """Networks whose flow is not that of kinks alone, and five of their runs."""
+    draw = request.param
+    return draw, px.flow_many(curve(), draw(range(5)), lanes=2, **SHORT)
+
+
+def curve():
     x = jnp.linspace(-1, 1, 6)[:, None]
-    problem = px.Problem(x, jnp.sin(x[:, 0]))
-    nets = [px.TwoLayer([[s]], [0.1], [s], activation="tanh") for s in (0.2, 0.5, 1.0)]
-    nets = jax.tree.map(lambda *a: jnp.stack(a), *nets)
-    runs = px.flow_many(problem, nets, t1=5.0, rtol=1e-6, lanes=2)
-    alone = px.flow(problem, lane(nets, 2), t1=5.0, rtol=1e-6)
-    assert runs.losses.shape == (3, 200)
-    assert_close(lane(runs, 2).losses, alone.losses, ulps=1e4)
+    return px.Problem(x, jnp.sin(3 * x[:, 0]))
+
+
+SHORT = dict(t1=5.0, rtol=1e-6, save=px.log_spaced(12), max_steps=18)
+
+
+def test_smooth_and_deep_networks_queue_too(others):
+    draw, runs = others
+    one = eqx.filter_jit(lambda n: px.flow(curve(), n, **SHORT))
+    ends = set()
+    for seed in range(5):
+        alone, ours = one(lane(draw(range(5)), seed)), lane(runs, seed)
+        assert bool(ours.outcome == alone.outcome)
+        assert jnp.array_equal(ours.steps, alone.steps)
+        assert_close(ours.losses, alone.losses, ulps=1e4)
+        # The time of a run's last step is as uncertain as the estimated errors, small
+        # differences, that chose its steps.
+        done = bool(alone.outcome == px.Outcome.completed)
+        assert_close(ours.network, alone.network, ulps=1e5 if done else 1e8)
+        ends.add(int(ours.stats.num_steps))
+    assert len(ends) > 1  # lanes of one length would never wait
+
+
+def test_smooth_and_deep_lanes_do_not_notice_their_neighbours(others):
+    draw, before = others
+    order = [4, 3, 2, 1, 0]
+    nets = draw(order)
+    leaf = lambda n: jax.tree.leaves(n)[0]
+    spoiled = eqx.tree_at(leaf, nets, leaf(nets).at[2].set(jnp.nan))
+    runs = px.flow_many(curve(), spoiled, lanes=2, **SHORT)
+    assert bool(lane(runs, 2).outcome == px.Outcome.diverged)
+    for place in (0, 1, 3, 4):
+        ours, theirs = lane(runs, place), lane(before, order[place])
+        assert jnp.array_equal(ours.losses, theirs.losses)
+
+
+def test_a_lane_out_of_steps_says_so_and_its_neighbours_go_on(others):
+    _, runs = others
+    out = runs.outcome == px.Outcome.out_of_steps
+    tried = runs.stats.num_steps + runs.stats.num_rejected
+    assert jnp.array_equal(out, jnp.array([False, True, False, False, True]))
+    assert tried[out].tolist() == [18, 18]
+    assert jnp.array_equal(out, jnp.isinf(runs.losses[:, -1]) & (tried == 18))
 
 
 @pytest.mark.slow
@@ -75,7 +132,7 @@ def test_few_places_wait():
     plan = checked(
         problem_1d(), 50.0, 1e-8, None, px.log_spaced(2), 128, 10_000, "auto"
     )
-    _, efficiency = run_lanes(problem_1d(), batch(range(4096)), plan, 64)
+    _, efficiency = lane_efficiency(problem_1d(), batch(range(4096)), plan, 64)
     assert efficiency >= 0.9
 
 
