@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
-from .._sums import sums_from_left
+from .._sums import sums_from_left, whole_blocks
 from ..networks.two_layer import TwoLayer
 from ..networks.univariate import active_cuts
 from ..problems.problem import Problem
@@ -111,7 +111,7 @@ def _sums_over_neurons(
 ) -> Float[Array, "2 K"]:
     """At each datum the sum of the lines of the neurons that are on."""
     # a falling neuron is on at data before its cut: from behind, at num − cut and later
-    size = num + 1
+    size = whole_blocks(num + 1)
     place = jnp.where(falling, size + num - cuts, cuts)
     table = jnp.zeros((2, 2 * size), lines.dtype).at[:, place].add(lines)
     sums = sums_from_left(table.reshape(2, 2, size))[:, :, :num]
@@ -123,6 +123,8 @@ def sums_over_data(
 ) -> Float[Array, "2 n"]:
     """Sums over the data at which each neuron is on, from the end where it is on."""
     num = forces.shape[1]
-    sums = sums_from_left(jnp.stack([forces, forces[:, ::-1]], axis=1))
-    sums = jnp.pad(sums, ((0, 0), (0, 0), (1, 0))).reshape(2, -1)
-    return sums[:, jnp.where(falling, cuts, (num + 1) + num - cuts)]
+    size = whole_blocks(num + 1)
+    both = jnp.stack([forces, forces[:, ::-1]], axis=1)
+    both = jnp.pad(both, ((0, 0), (0, 0), (1, size - num - 1)))
+    sums = sums_from_left(both).reshape(2, 2 * size)
+    return sums[:, jnp.where(falling, cuts, size + num - cuts)]

@@ -29,22 +29,18 @@ def active_cuts(network: TwoLayer, x: Float[Array, " K"]) -> Int[Array, " n"]:
     num = x.shape[0]
     w, b = network.w[:, 0], network.b
     falling = w < 0
-    zero = jnp.zeros(w.shape, jnp.int32)
+    bits = num.bit_length()
+    # beyond the data no sign is that of the left end
+    padded = jnp.pad(x, (0, (1 << bits) - num), constant_values=jnp.nan)
 
-    def halve(_, ends):
-        # The first place where the sign is that of the right end.
-        low, high = ends
-        middle = (low + high) // 2
-        on = w * x[jnp.minimum(middle, num - 1)] + b > 0
-        later = on == falling
-        searching = low < high
-        return (
-            jnp.where(searching & later, middle + 1, low),
-            jnp.where(searching & ~later, middle, high),
-        )
+    def add_bit(i, low):
+        # The number of data with the sign of the left end, from its highest bit on.
+        step = jnp.right_shift(jnp.asarray(1 << (bits - 1), jnp.int32), i)
+        z = w * padded[low + (step - 1)] + b
+        left = jnp.where(falling, z > 0, z <= 0)
+        return jnp.where(left, low + step, low)
 
-    ends = (zero, jnp.full(w.shape, num, jnp.int32))
-    return jax.lax.fori_loop(0, num.bit_length(), halve, ends)[0]
+    return jax.lax.fori_loop(0, bits, add_bit, jnp.zeros(w.shape, jnp.int32))
 
 
 def active_ranges(
