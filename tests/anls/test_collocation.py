@@ -48,6 +48,7 @@ def error(networks, x, u):
 GRID = jnp.linspace(0.0, 1.0, 101)[:, None]
 
 
+@pytest.mark.slow
 def test_poisson_converges_in_the_width():
     x = jnp.linspace(0.0, 1.0, 61)[1:-1, None]
     source = jnp.pi**2 * jnp.sin(jnp.pi * x[:, 0])

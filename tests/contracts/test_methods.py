@@ -13,7 +13,15 @@ from ..registry import IN_DIM, METHODS, NETWORKS
 CASES = [("two_layer", method) for method in METHODS] + [
     (network, "gradient_descent") for network in NETWORKS if network != "two_layer"
 ]
-case = pytest.mark.parametrize(("network", "method"), CASES)
+# Other kinds of deep network share their training with the plain one.
+OTHERS = ("mlp_vector", "mlp_residual", "mlp_normalised")
+case = pytest.mark.parametrize(
+    ("network", "method"),
+    [
+        pytest.param(*names, marks=pytest.mark.slow) if names[0] in OTHERS else names
+        for names in CASES
+    ],
+)
 
 
 def setting(network, method, key, dtype=jnp.float64):

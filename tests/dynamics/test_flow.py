@@ -282,6 +282,7 @@ def test_a_plateau_of_any_length_ends_on_time(size):
     assert abs(v @ ALONG * c / (TARGET / 2) - 1) < 1e-7
 
 
+@pytest.mark.slow
 def test_small_networks_leave_their_plateau_on_time():
     """At small size v' = c g, c' = v·g with g fixed: all grows like exp(|g| t)."""
     x = jnp.array([[0.5], [0.7], [1.0], [1.2], [1.5]])
@@ -454,7 +455,7 @@ def test_a_batch_is_its_members(runs, first_run):
         same_run(lane(runs, seed), run, 1e-12)
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_the_error_follows_the_tolerance(seed):
     stored = reference.load(f"flow_1d_seed{seed}")
     exact = reference.final_network(stored)
@@ -580,7 +581,7 @@ def test_mirrored_networks_stay_mirrored():
     assert seen == {((i + 5) % 10, 19 - k, kind, t) for i, k, kind, t in seen}
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_equal_data_count_twice(seed):
     x, y, v, c = recipe_1d(seed)
     twice = lambda a: np.concatenate([a[:12], a[11:19]])  # datum 11 again, as 12

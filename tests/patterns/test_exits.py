@@ -130,6 +130,7 @@ def test_the_flow_leaves_before_every_bound():
     assert jnp.sum(jnp.isfinite(latest)) > 4
 
 
+@pytest.mark.slow
 def test_a_lazy_network_is_proven_to_stay_and_stays():
     """Large c, small v: the minimiser is near."""
     x = jnp.linspace(-1, 1, 8)[:, None]
