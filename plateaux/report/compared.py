@@ -43,7 +43,10 @@ def survival(
         for by in dict.fromkeys(by for of in summaries for by in of)
         for part in _survival_pictures(groups, summaries, swept, by)
     ]
-    return section("How long plateaus last", HOW_TO_READ, *parts) if parts else Markup()
+    if not parts:
+        return Markup()
+    drawn = _drawn(groups, swept)
+    return section("How long plateaus last", HOW_TO_READ, *drawn, *parts)
 
 
 def over_the_grid(
@@ -86,7 +89,8 @@ def last_losses(groups: Sequence[Group], swept: Swept) -> Markup:
         "is known, at or below so many times the bound. A line that stays below 1 "
         "lacks the lanes without a finite loss."
     )
-    return section("Last losses", tag("p", words), tag("div", *parts, class_="row"))
+    pictures = tag("div", *parts, class_="row")
+    return section("Last losses", tag("p", words), *_drawn(groups, swept), pictures)
 
 
 def failed(groups: Sequence[Group]) -> Markup:
@@ -152,6 +156,15 @@ def _tested(seen: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
 def _parts(groups: Sequence[Group], swept: Swept) -> list[range]:
     """Numbers of the groups that go into one picture, at most one a colour."""
     return batches(swept, len(groups), len(COLORS))[:MOST_PICTURES]
+
+
+def _drawn(groups: Sequence[Group], swept: Swept) -> list[Markup]:
+    """How many of the grid points the pictures show, if not all."""
+    shown = sum(map(len, _parts(groups, swept)))
+    if shown == len(groups):
+        return []
+    all_of_them = f"{len(groups)} grid points; the tables have all."
+    return [tag("p", f"Drawn are the first {shown} of {all_of_them}")]
 
 
 def _statistics(groups, summaries) -> dict[str, figures.Statistic]:

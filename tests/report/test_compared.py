@@ -70,6 +70,20 @@ def test_survival_pictures_hold_the_numbers_at_risk(monkeypatch):
         np.testing.assert_array_equal(row, at_risk(of, "slope", ax.get_xticks()))
 
 
+def test_grid_points_that_are_not_drawn_are_said(monkeypatch):
+    groups, summaries = grid_of()
+    monkeypatch.setattr(figures, "_png", lambda c: b"picture")
+    pages = lambda: [
+        compared.survival(groups, summaries, SWEPT),
+        compared.last_losses(groups, SWEPT),
+    ]
+    assert not any("Drawn are" in page for page in pages())
+    monkeypatch.setattr(compared, "batches", lambda *_: [range(2), range(2, 4)] * 8)
+    monkeypatch.setattr(compared, "MOST_PICTURES", 2)
+    for page in pages():
+        assert "Drawn are the first 4 of 6 grid points; the tables have all." in page
+
+
 def test_failures_are_counted_and_named():
     def fail(outcome):
         outcome[:] = 0
