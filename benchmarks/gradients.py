@@ -22,7 +22,7 @@ STEP_SIZE = 1e-3
 
 
 def seconds(run) -> float:
-    """The time of one call; the one before fills the caches that others have emptied."""
+    """The time of one call, after one that fills the caches others have emptied."""
     jax.block_until_ready(run())
     began = time.perf_counter()
     jax.block_until_ready(run())
