@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from .._factorisations import qr, triangle
 from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
@@ -180,7 +181,7 @@ def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
 
 def triangle_of(matrix: Any, target: Any) -> Array:
     """R of the QR of [M, t]: what least squares needs to know of both."""
-    return jnp.linalg.qr(jnp.concatenate([matrix, target[:, None]], 1), mode="r")
+    return triangle(jnp.concatenate([matrix, target[:, None]], 1))
 
 
 def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
@@ -188,7 +189,7 @@ def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:
     scaled, _ = unit_columns(matrix)
     num, size = scaled.shape[1], float(jnp.finfo(matrix.dtype).eps) ** (2 / 3)
     below = size * jnp.eye(num, dtype=matrix.dtype)
-    basis, _ = jnp.linalg.qr(jnp.concatenate([scaled, below]))
+    basis, _ = qr(jnp.concatenate([scaled, below]))
     return basis[: matrix.shape[0]]
 
 

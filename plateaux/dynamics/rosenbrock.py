@@ -13,6 +13,7 @@ method Rodas5P and numerical benchmarks within the Julia Differential Equations
 package", BIT Numer. Math. 63:27; the tests prove order and stability.
 """
 
+import functools as ft
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from .._factorisations import lu
 
 ORDER = 5
 GAMMA = 0.21193756319429014
@@ -180,9 +183,14 @@ def lu_solver(matrix: Float[Array, "p p"], h: Any) -> Callable[[Vector], Vector]
         >>> print(lu_solver(jnp.array([[-1 / GAMMA]]), 1.0)(jnp.array([3.0])))
         [1.5]
     """
-    identity = jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    lu, _, order = jax.lax.linalg.lu(identity - GAMMA * h * matrix)
-    return lambda v: _lu_solve(lu, order, v)
+    whole = jnp.eye(matrix.shape[0], dtype=matrix.dtype) - GAMMA * h * matrix
+    factors, order = lu(jax.lax.stop_gradient(whole))
+    return lambda v: jax.lax.custom_linear_solve(
+        lambda u: whole @ u,
+        v,
+        solve=lambda _, u: _lu_solve(factors, order, u),
+        transpose_solve=lambda _, u: _lu_solve_transposed(factors, order, u),
+    )
 
 
 def rosenbrock_stages(
@@ -231,10 +239,17 @@ def _square(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:
     return np.array([[*row, *[0.0] * (len(rows) - len(row))] for row in rows])
 
 
-def _lu_solve(lu: Array, order: Array, v: Vector) -> Vector:
-    solve = jax.lax.linalg.triangular_solve
-    v = solve(lu, v[order][:, None], left_side=True, lower=True, unit_diagonal=True)
-    return solve(lu, v, left_side=True, lower=False)[:, 0]
+def _lu_solve(factors: Array, order: Array, v: Vector) -> Vector:
+    solve = ft.partial(jax.lax.linalg.triangular_solve, left_side=True)
+    v = solve(factors, v[order][:, None], lower=True, unit_diagonal=True)
+    return solve(factors, v, lower=False)[:, 0]
+
+
+def _lu_solve_transposed(factors: Array, order: Array, v: Vector) -> Vector:
+    solve = ft.partial(jax.lax.linalg.triangular_solve, left_side=True)
+    v = solve(factors, v[:, None], lower=False, transpose_a=True)
+    v = solve(factors, v, lower=True, unit_diagonal=True, transpose_a=True)[:, 0]
+    return jnp.zeros_like(v).at[order].set(v)
 
 
 def _dense_weights() -> np.ndarray:

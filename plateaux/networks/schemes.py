@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
+from .._factorisations import qr
 from . import _draws
 
 BIASES = ("zero", "normal", "uniform")
@@ -178,7 +179,7 @@ def orthogonal(
     # The Gaussian weights of this call become the matrix to orthogonalise.
     w, b = _layer(key, fan_in, fan_out, "normal", std, bias, dtype)
     tall = w if fan_out >= fan_in else w.T
-    q, r = jnp.linalg.qr(tall)
+    q, r = qr(tall)
     q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(q.dtype)[None, :]
     return (q if fan_out >= fan_in else q.T), b
 
