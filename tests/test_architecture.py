@@ -20,6 +20,7 @@ ROOMS = [
     "patterns",
     "anls",
     "sklearn",
+    "diagnostics",
     "stages",
     "statistics",
     "sweeps",
