@@ -61,8 +61,9 @@ def neurons(problem: Any, network: Any) -> Neurons:
 def _refusal(network: Network) -> str:
     came = type(network).__name__
     if isinstance(network, MLP):
-        outputs = "scalar output" if network.out_dim is None else "vector output"
-        came = f"{network.kind} MLP of {network.depth} hidden layers with {outputs}"
+        layers = f"{network.depth} hidden layer{'s' if network.depth > 1 else ''}"
+        output = "scalar" if network.out_dim is None else "vector"
+        came = f"{network.kind} MLP of {layers} with {output} output"
     return (
         "Argument `network` must have one hidden layer without normalisation and a "
         f"scalar output, a TwoLayer or such an MLP, but is a {came}."

@@ -11,6 +11,7 @@ Reference: Chen, Luo & Wang (2024), arXiv:2410.20119; Chen, Li, Luo, Zhou & Xu (
 arXiv:2303.06561, for condensation.
 """
 
+import functools as ft
 import math
 from typing import Any, NamedTuple
 
@@ -19,8 +20,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
-from ..networks.network import Network
-from ..problems.problem import Problem
 from ._neurons import inputs, lengths, neurons, relative, unit_rows
 
 
@@ -74,8 +73,8 @@ class Condensation(NamedTuple):
 
 
 def condensation(
-    problem: Problem,
-    network: Network,
+    problem: Any,
+    network: Any,
     *,
     least_cosine: Any = 0.95,
     negligible: Any = 0.01,
@@ -133,7 +132,7 @@ def condensation(
     )
 
 
-def leading_vector(problem: Problem, network: Network) -> Float[Array, " D"]:
+def leading_vector(problem: Any, network: Any) -> Float[Array, " D"]:
     r"""The vector z = −Σ_k q_k ∂ℓ/∂f(0, y_k) x̃_k, to which small input weights turn.
 
     With the squared loss and its mean over data z = E[f* x̃]; ‖z‖ = λ is the rate at
@@ -162,7 +161,7 @@ def leading_vector(problem: Problem, network: Network) -> Float[Array, " D"]:
     return -(problem.sample_weights * slope) @ x
 
 
-def projection(problem: Problem, network: Network) -> Float[Array, " n"]:
+def projection(problem: Any, network: Any) -> Float[Array, " n"]:
     r"""ẑ·v_i, the component of every neuron's input weights along ẑ = z/‖z‖.
 
     With c_i the coordinates in which the first stage is a hyperbolic flow: c_i + ẑ·v_i
@@ -189,7 +188,7 @@ def projection(problem: Problem, network: Network) -> Float[Array, " n"]:
     return neurons(problem, network).v @ unit_rows(leading_vector(problem, network))
 
 
-def alignment(problem: Problem, network: Network) -> Float[Array, " n"]:
+def alignment(problem: Any, network: Any) -> Float[Array, " n"]:
     r"""cos(v_i, z) of every neuron, between −1 and 1.
 
     A neuron without input weights, or z = 0, has cosine 0 by convention.
@@ -216,7 +215,7 @@ def alignment(problem: Problem, network: Network) -> Float[Array, " n"]:
     return jnp.clip(unit_rows(neurons(problem, network).v) @ z, -1, 1)
 
 
-def cosine_similarity(problem: Problem, network: Network) -> Float[Array, "n n"]:
+def cosine_similarity(problem: Any, network: Any) -> Float[Array, "n n"]:
     r"""cos(v_i, v_j) of all pairs of neurons, in the network's own order.
 
     `display_order` has an order in which it is worth looking at; `px.plot.condensation`
@@ -245,7 +244,7 @@ def cosine_similarity(problem: Problem, network: Network) -> Float[Array, "n n"]
     return jnp.clip(unit @ unit.T, -1, 1)
 
 
-def display_order(problem: Problem, network: Network) -> Int[Array, " n"]:
+def display_order(problem: Any, network: Any) -> Int[Array, " n"]:
     r"""An order of the neurons in which parallel input weights stand together.
 
     By angle in the plane of the two leading right singular vectors of the unit vectors
@@ -286,8 +285,8 @@ def display_order(problem: Problem, network: Network) -> Int[Array, " n"]:
 
 
 def directions(
-    problem: Problem,
-    network: Network,
+    problem: Any,
+    network: Any,
     *,
     least_cosine: Any = 0.95,
     negligible: Any = 0.01,
@@ -332,10 +331,14 @@ def directions(
     v, c, _ = neurons(problem, network)
     _check_fraction("least_cosine", least_cosine, lambda a: 0 < a <= 1, "in (0, 1]")
     _check_fraction("negligible", negligible, lambda a: 0 <= a < 1, "in [0, 1)")
-    unit, size = unit_rows(v), relative(lengths(v)) * relative(c)
-    size = relative(jnp.abs(size))
-    # Its cosine with itself rounds to a little below 1.
-    threshold = jnp.asarray(least_cosine, v.dtype) - 8 * jnp.finfo(v.dtype).eps
+    size = relative(relative(lengths(v)) * relative(jnp.abs(c)))
+    return _by_leaders(unit_rows(v), size, least_cosine, negligible, oriented)
+
+
+@ft.partial(jax.jit, static_argnames="oriented")
+def _by_leaders(unit, size, least_cosine, negligible, oriented) -> Directions:
+    # The cosine of a vector with its multiple rounds to a little below 1.
+    threshold = least_cosine - 8 * jnp.finfo(unit.dtype).eps
 
     def found_next(state):
         free, (count, label, leader) = state
@@ -352,7 +355,7 @@ def directions(
     return jax.lax.while_loop(lambda state: jnp.any(state[0]), found_next, start)[1]
 
 
-def participation_ratio(problem: Problem, network: Network) -> Float[Array, ""]:
+def participation_ratio(problem: Any, network: Any) -> Float[Array, ""]:
     r"""(Σ_i ‖v_i‖²)²/Σ_i ‖v_i‖⁴: how many neurons share the input weights.
 
     ‖v_i‖ is the Euclidean length of the input weights, bias included. Between 1 (one
@@ -382,7 +385,7 @@ def participation_ratio(problem: Problem, network: Network) -> Float[Array, ""]:
     return jnp.sum(share) ** 2 / jnp.where(total == 0, jnp.ones_like(total), total)
 
 
-def amplitudes(problem: Problem, network: Network) -> Amplitudes:
+def amplitudes(problem: Any, network: Any) -> Amplitudes:
     r"""Sizes ‖v_i‖ and |c_i| of every neuron's input weights and outer weight.
 
     Args:

@@ -22,13 +22,12 @@ from ..dynamics.gradient import evaluate
 from ..networks.mlp import MLP
 from ..networks.network import Network, outputs, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
-from ..problems.problem import Problem
 from ._neurons import check
 
 PerLayer = tuple[Float[Array, " _"], ...]
 
 
-def imbalances(problem: Problem, network: Network) -> PerLayer:
+def imbalances(problem: Any, network: Any) -> PerLayer:
     r"""Imbalance of every hidden unit: its outgoing less its incoming weights, squared.
 
     ‖W_{l+1} e_i‖² − ‖e_iᵀ W_l‖² − b_{l,i}² for unit i of layer l. The sum over the
@@ -56,11 +55,10 @@ def imbalances(problem: Problem, network: Network) -> PerLayer:
     Reference: Du, Hu & Lee (2018), arXiv:1806.00900.
     """
     check(problem, network)
-    _check_plain(network)
     return _imbalances(network)
 
 
-def imbalance_rates(problem: Problem, network: Network) -> PerLayer:
+def imbalance_rates(problem: Any, network: Any) -> PerLayer:
     r"""Rate at which gradient flow changes every imbalance, exactly.
 
     2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)); in a `TwoLayer` network with the squared
@@ -90,7 +88,7 @@ def imbalance_rates(problem: Problem, network: Network) -> PerLayer:
     incoming v, d‖a‖²/dt = −2 E[u h] and d‖v‖²/dt = −2 E[u φ'(z) z].
     """
     check(problem, network)
-    weights, readout = _check_plain(network)
+    weights, _, readout = _layers(network)
     phi, q = network.activation, problem.sample_weights
     slope = jax.vmap(problem.loss.gradient)(outputs(network, problem.x), problem.y)
     scaled = q.reshape(-1, *[1] * (slope.ndim - 1)) * slope
@@ -103,7 +101,7 @@ def imbalance_rates(problem: Problem, network: Network) -> PerLayer:
     return tuple(reversed(rates))
 
 
-def imbalance_changes(problem: Problem, network: Network, step_size: Any) -> PerLayer:
+def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
     r"""What one step of gradient descent adds to every imbalance, exactly.
 
     h · rate + h² (‖g_out‖² − ‖g_in‖²), g the unit's part of ∇L: the second term is the
@@ -126,7 +124,7 @@ def imbalance_changes(problem: Problem, network: Network, step_size: Any) -> Per
         >>> problem = px.Problem([[1.0]], [0.0])
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[2.0])
         >>> print(imbalance_changes(problem, network, 0.1)[0].round(6))
-        [-0.48]
+        [-0.28]
     """
     h = jnp.asarray(_checks.positive("step_size", step_size), problem.x.dtype)
     rates = imbalance_rates(problem, network)
@@ -138,27 +136,29 @@ def _imbalances(network: Network) -> PerLayer:
     """Imbalances of a network, or of a gradient in the shape of one."""
     if isinstance(network, TwoLayer):
         return (imbalance(network),)
-    weights, readout = _check_plain(network)
+    weights, biases, readout = _layers(network)
     following = [*weights[1:], jnp.atleast_2d(readout)]
-    biases = network.biases or (None,) * len(weights)
     return tuple(
         jnp.sum(out**2, axis=0) - jnp.sum(w**2, axis=1) - (0 if b is None else b**2)
         for w, b, out in zip(weights, biases, following, strict=True)
     )
 
 
-def _check_plain(network: Network) -> tuple[tuple[Array, ...], Array]:
-    """Hidden weights and readout of a network whose units have imbalances."""
+def _layers(network: Network) -> tuple[Any, Any, Array]:
+    """Weights and biases of the hidden layers, and the readout, else a refusal."""
     if isinstance(network, TwoLayer):
-        return (network.w,), network.c
+        return (network.w,), (network.b,), network.c
     if not isinstance(network, MLP):
         raise TypeError(
             "Argument `network` must be a TwoLayer or an MLP to have imbalances, but "
             f"is a {type(network).__name__}."
         )
-    if network.kind == "plain" or (network.kind == "residual" and network.depth == 1):
-        return network.weights, network.readout
-    raise ValueError(
-        "Argument `network` must be a TwoLayer or a plain MLP to have imbalances, but "
-        f"is a {network.kind} MLP, whose units pass more on than their activations."
-    )
+    if network.kind == "normalised" or (
+        network.kind == "residual" and network.depth > 1
+    ):
+        raise ValueError(
+            "Argument `network` must be a TwoLayer or a plain MLP to have imbalances, "
+            f"but is a {network.kind} MLP, for which they are not defined."
+        )
+    biases = network.biases or (None,) * network.depth
+    return network.weights, biases, network.readout

@@ -17,8 +17,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import _checks
-from ..networks.network import Network
-from ..problems.problem import Problem
 from .condensation import amplitudes
 
 
@@ -64,9 +62,7 @@ def wasserstein(u: Any, v: Any, *, p: Any = 1) -> Float[Array, ""]:
     return scale * jnp.where(mean == 0, jnp.ones_like(mean), mean) ** (1 / p)
 
 
-def amplitude_distance(
-    problem: Problem, network: Network, *, p: Any = 1
-) -> Float[Array, ""]:
+def amplitude_distance(problem: Any, network: Any, *, p: Any = 1) -> Float[Array, ""]:
     r"""W_p between the outer weights |c_i| and the lengths ‖v_i‖ of the input weights.
 
     0 if the neurons are balanced. In a network that starts with weights of size
