@@ -7,7 +7,7 @@ flow changes it only by how much the activation is not homogeneous,
     d/dt imbalance_i = 2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)),
 
 u_ik = ∂ℓ_k/∂h_i the gradient in the unit's output h_i = φ(z_i), for any loss,
-data, weights and depth. Everything takes `TwoLayer` networks and plain `MLP`s with any
+data, weights and depth. Everything takes `TwoLayer` networks and plain `MLP` networks with any
 number of outputs, and returns one array a hidden layer.
 """
 

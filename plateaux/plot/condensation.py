@@ -302,7 +302,7 @@ def _both_sides(ax, size: float, reach: float) -> None:
     if linear >= reach:
         return
     powers = np.arange(np.log10(linear).round(), np.log10(reach))
-    ticks = 10.0 ** powers[:: max(1, -(-len(powers) // 3))]
+    ticks = 10.0 ** powers[:: max(1, -(-len(powers) // 2))]
     for axis in "xy":
         scale: dict[str, Any] = {"value": "symlog", "linthresh": linear}
         getattr(ax, f"set_{axis}scale")(**scale, linscale=max(1.0, len(powers) / 3))
