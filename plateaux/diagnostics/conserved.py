@@ -7,7 +7,7 @@ flow changes it only by how much the activation is not homogeneous,
     d/dt imbalance_i = 2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)),
 
 u_ik = ∂ℓ_k/∂h_i the gradient in the unit's output h_i = φ(z_i), for any loss,
-data, weights and depth. Everything takes `TwoLayer` networks and plain `MLP` networks with any
+data, weights and depth. Everything takes a `TwoLayer` network or a plain `MLP` with any
 number of outputs, and returns one array a hidden layer.
 """
 
@@ -63,8 +63,8 @@ def imbalance_rates(problem: Any, network: Any) -> PerLayer:
 
     2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)); in a `TwoLayer` network with the squared
     loss 2 E[r c_i (φ(z_i) − φ'(z_i) z_i)] with r = f* − f. Zero for homogeneous
-    activations, up to nothing: the parenthesis is 0 in floating point too. Otherwise
-    exact to rounding of φ(z), so that of small neurons few digits are right.
+    activations. The parenthesis is exact to rounding of φ(z): where z is so small that
+    few of its digits are right, the rate is lost in rounding of the imbalance as well.
 
     Args:
         problem: Data and loss.
