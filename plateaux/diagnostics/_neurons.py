@@ -78,10 +78,7 @@ def inputs(problem: Problem, bias: bool) -> Float[Array, "K D"]:
 def lengths(v: Float[Array, "... D"]) -> Float[Array, "..."]:
     """Euclidean lengths of rows of any size; of a zero row 0, with derivative 0."""
     scaled, scale = _scaled(v)
-    square = jnp.sum(scaled**2, axis=-1)
-    return scale[..., 0] * jnp.sqrt(
-        jnp.where(square > 0, square, jnp.ones_like(square))
-    )
+    return scale[..., 0] * _root(jnp.sum(scaled**2, axis=-1))
 
 
 def unit_rows(v: Float[Array, "... D"]) -> Float[Array, "... D"]:
@@ -102,5 +99,5 @@ def _scaled(v):
 
 
 def relative(sizes: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Sizes over the largest of them; zeros stay zeros."""
+    """Sizes over the largest, for what does not depend on their scale; zeros stay."""
     return _scaled(sizes)[0]

@@ -113,7 +113,7 @@ def test_what_is_zero_has_no_direction():
     assert all(float(value) == 0 for value in nothing)
 
 
-def test_derivatives_are_finite_at_zero_rows():
+def test_derivatives_are_right_and_finite_at_zero_rows():
     def numbers(net):
         found = look.condensation(PLANE, net)
         return found.alignment + found.weighted_alignment + found.participation
@@ -122,6 +122,14 @@ def test_derivatives_are_finite_at_zero_rows():
     for sizes in ([1.0, 0.0, 2.0], [0, 0, 0]):
         found = gradient(at_angles([10, 50, 200], sizes))
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
+    net = at_angles([10, 50, 200], [1.0, 0.5, 2.0])
+    for i, g in enumerate(gradient(net).b):
+        shifted = [
+            px.TwoLayer(net.w, net.b.at[i].add(h), net.c, activation="tanh")
+            for h in (1e-6, -1e-6)
+        ]
+        above, below = (float(numbers(n)) for n in shifted)
+        assert float(g) == pytest.approx((above - below) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -136,6 +144,13 @@ def test_order_in_the_plane_is_by_angle_from_the_widest_gap(seed):
     ends = 360 - turns.sum()
     assert turns.sum() < 360
     assert ends >= turns.max() - 1e-9
+
+
+@pytest.mark.parametrize("turn", [0, 100, 170, 260])
+def test_order_of_a_fan_is_from_side_to_side(turn):
+    angles = np.array([40, 0, 80, 20, 60]) + turn
+    shown = angles[np.asarray(look.display_order(PLANE, at_angles(angles)))]
+    assert shown.tolist() in (sorted(angles), sorted(angles, reverse=True))
 
 
 def test_order_puts_parallel_weights_together_in_any_dimension():
