@@ -13,6 +13,7 @@ number of outputs, and returns one array a hidden layer.
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -22,6 +23,7 @@ from ..dynamics.gradient import evaluate
 from ..networks.mlp import MLP
 from ..networks.network import Network, outputs, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
+from ..problems.problem import Problem
 from ._neurons import check
 
 PerLayer = tuple[Float[Array, " _"], ...]
@@ -63,8 +65,9 @@ def imbalance_rates(problem: Any, network: Any) -> PerLayer:
 
     2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)); in a `TwoLayer` network with the squared
     loss 2 E[r c_i (φ(z_i) − φ'(z_i) z_i)] with r = f* − f. Zero for homogeneous
-    activations. The parenthesis is exact to rounding of φ(z): where z is so small that
-    few of its digits are right, the rate is lost in rounding of the imbalance as well.
+    activations, up to rounding. The parenthesis is exact to rounding of φ(z): where z
+    is so small that few of its digits are right, the rate is lost in rounding of the
+    imbalance as well.
 
     Args:
         problem: Data and loss.
@@ -88,17 +91,7 @@ def imbalance_rates(problem: Any, network: Any) -> PerLayer:
     incoming v, d‖a‖²/dt = −2 E[u h] and d‖v‖²/dt = −2 E[u φ'(z) z].
     """
     check(problem, network)
-    weights, _, readout = _layers(network)
-    phi, q = network.activation, problem.sample_weights
-    slope = jax.vmap(problem.loss.gradient)(outputs(network, problem.x), problem.y)
-    scaled = q.reshape(-1, *[1] * (slope.ndim - 1)) * slope
-    u = jnp.outer(readout, scaled) if readout.ndim == 1 else readout.T @ scaled.T
-    rates = []
-    both = zip(weights, preactivations(network, problem.x), strict=True)
-    for w, z in reversed(list(both)):
-        rates.append(2 * jnp.sum(u * (phi.derivative(z) * z - phi(z)), axis=1))
-        u = w.T @ (u * phi.derivative(z))
-    return tuple(reversed(rates))
+    return _rates(problem, network)
 
 
 def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
@@ -126,9 +119,30 @@ def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
         >>> print(imbalance_changes(problem, network, 0.1)[0].round(6))
         [-0.28]
     """
+    check(problem, network)
     h = jnp.asarray(_checks.positive("step_size", step_size), problem.x.dtype)
-    rates = imbalance_rates(problem, network)
+    return _changes(problem, network, h)
+
+
+@eqx.filter_jit
+def _rates(problem: Problem, network: Network) -> PerLayer:
+    weights, _, readout = _layers(network)
+    phi, q = network.activation, problem.sample_weights
+    slope = jax.vmap(problem.loss.gradient)(outputs(network, problem.x), problem.y)
+    scaled = q.reshape(-1, *[1] * (slope.ndim - 1)) * slope
+    u = jnp.outer(readout, scaled) if readout.ndim == 1 else readout.T @ scaled.T
+    rates = []
+    both = zip(weights, preactivations(network, problem.x), strict=True)
+    for w, z in reversed(list(both)):
+        rates.append(2 * jnp.sum(u * (phi.derivative(z) * z - phi(z)), axis=1))
+        u = w.T @ (u * phi.derivative(z))
+    return tuple(reversed(rates))
+
+
+@eqx.filter_jit
+def _changes(problem: Problem, network: Network, h: Array) -> PerLayer:
     second = _imbalances(evaluate(problem, network).gradient)
+    rates = _rates(problem, network)
     return tuple(h * r + h**2 * s for r, s in zip(rates, second, strict=True))
 
 

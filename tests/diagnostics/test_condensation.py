@@ -335,6 +335,7 @@ def test_other_networks_are_refused(function):
         (many, TWO, one + "plain MLP of 1 hidden layer with vector output"),
         (PROBLEM, NORMALISED, one + "normalised MLP of 1 hidden layer"),
         (PLANE, network(), "as many inputs as the problem, 1, but has 2"),
+        (PROBLEM, jax.tree.map(lambda a: a[None], network()), "use jax.vmap"),
     ):
         with pytest.raises(ValueError, match=message):
             function(problem, net)
