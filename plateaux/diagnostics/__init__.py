@@ -3,13 +3,9 @@
 from .condensation import (
     Amplitudes as Amplitudes,
     Condensation as Condensation,
-    Directions as Directions,
     alignment as alignment,
     amplitudes as amplitudes,
     condensation as condensation,
-    cosine_similarity as cosine_similarity,
-    directions as directions,
-    display_order as display_order,
     leading_vector as leading_vector,
     participation_ratio as participation_ratio,
     projection as projection,
@@ -18,6 +14,12 @@ from .conserved import (
     imbalance_changes as imbalance_changes,
     imbalance_rates as imbalance_rates,
     imbalances as imbalances,
+)
+from .directions import (
+    Directions as Directions,
+    cosine_similarity as cosine_similarity,
+    directions as directions,
+    display_order as display_order,
 )
 from .wasserstein import (
     amplitude_distance as amplitude_distance,
