@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import (
+        diagnostics as diagnostics,
         dynamics as dynamics,
         networks as networks,
         patterns as patterns,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 _CONTENTS = {
     "anls": ("anls_many",),
+    "diagnostics": (),
     "dynamics": (
         "EventKind",
         "Outcome",

@@ -21,6 +21,7 @@ ROOMS = [
     "patterns",
     "anls",
     "sklearn",
+    "diagnostics",
     "stages",
     "statistics",
     "sweeps",

@@ -5,6 +5,12 @@ from .cells import (
     floors as floors,
     local_lines as local_lines,
 )
+from .condensation import (
+    amplitude_map as amplitude_map,
+    condensation_map as condensation_map,
+    loss_stages as loss_stages,
+    phase_portrait as phase_portrait,
+)
 from .flows import (
     distances as distances,
     event_raster as event_raster,

@@ -83,6 +83,17 @@ def time_ticks(times: Any, most: int = 7) -> np.ndarray:
     return np.array([*first, *(10.0 ** powers[:: max(stride, 1)])])
 
 
+def log_colors(times: np.ndarray) -> Any:
+    """Colours of log time, early dark and late bright; 0 has the first one's."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm, Normalize
+
+    positive = times[times > 0]
+    span = (positive.min(), positive.max()) if positive.size else (0.0, 1.0)
+    norm = LogNorm if positive.size and span[0] < span[1] else Normalize
+    return ScalarMappable(norm(*span, clip=True), cmap="viridis")
+
+
 def arrays(times: Any, **others: tuple[Any, int]) -> tuple[np.ndarray, ...]:
     """Times (t,) and arrays whose given axis is time, checked, as NumPy arrays."""
     times = np.asarray(times)

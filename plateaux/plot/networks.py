@@ -10,6 +10,7 @@ from ._axes import (
     VERMILLION,
     arrays,
     event_columns,
+    log_colors,
     log_time,
     optional_ax,
     slides,
@@ -197,7 +198,7 @@ def function_snapshots(
             f"Argument `outputs` must have shape (t, {x.size}) to go with `x`, but has "
             f"shape {outputs.shape}."
         )
-    colors = _log_colors(times)
+    colors = log_colors(times)
     for time, values in zip(times, outputs, strict=True):
         ax.plot(x, values, color=colors.to_rgba(time), linewidth=1.2)
     if data is not None:
@@ -241,13 +242,3 @@ def _whole_numbers() -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins=6, integer=True)
-
-
-def _log_colors(times: np.ndarray) -> Any:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm, Normalize
-
-    positive = times[times > 0]
-    span = (positive.min(), positive.max()) if positive.size else (0.0, 1.0)
-    norm = LogNorm if positive.size and span[0] < span[1] else Normalize
-    return ScalarMappable(norm(*span, clip=True), cmap="viridis")

@@ -57,6 +57,13 @@ EXPLANATION = SimpleNamespace(
     latest_exit=np.array([50.0, np.inf, np.inf]),
     time_unit="flow time of L",
 )
+STAGES = SimpleNamespace(
+    time_10=np.array(0.3),
+    time_90=np.array(1.0),
+    entry=np.array(2.0),
+    exit=np.array(np.inf),
+    linear_loss=np.array(2.0),
+)
 CURVE = kaplan_meier([1.0, 2.0], [False, True])
 SETTINGS = {"one": [(np.array([10.0, 12.0]), np.array([1e-3, 1e-4]))]}
 
@@ -70,6 +77,9 @@ FIGURES = {
     plot.distances: (GAP,),
     plot.activation_raster: (TIMES, np.arange(12).reshape(4, 3)),
     plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
+    plot.loss_stages: (TIMES, np.array([4.0, 3.0, 2.0, 1.0]), STAGES),
+    plot.amplitude_map: (TIMES, np.arange(1.0, 13).reshape(4, 3)),
+    plot.phase_portrait: (TIMES, np.outer(TIMES, X), np.outer(TIMES, X + 0.3)),
 }
 # Figures without a time axis, besides those above.
 TIMELESS = {
@@ -78,6 +88,7 @@ TIMELESS = {
     plot.distribution: ({"one": np.array([2.0, 3.0])}, 1.0),
     plot.heat_map: (np.eye(2, 3), ("scale", [0.1, 1.0]), ("step size", [1, 2, 3])),
     plot.outcomes: ({"one": {"completed": 3, "diverged": 1}},),
+    plot.condensation_map: (np.array([[1.0, -0.3], [-0.3, 1.0]]), np.array([1, 0])),
 }
 FIGURES |= TIMELESS
 every_figure = pytest.mark.parametrize(

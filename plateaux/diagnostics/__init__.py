@@ -1,0 +1,28 @@
+"""Diagnostics: functions of (problem, network), to be recorded along a run."""
+
+from .condensation import (
+    Amplitudes as Amplitudes,
+    Condensation as Condensation,
+    alignment as alignment,
+    amplitudes as amplitudes,
+    condensation as condensation,
+    leading_vector as leading_vector,
+    participation_ratio as participation_ratio,
+    projection as projection,
+)
+from .conserved import (
+    imbalance_changes as imbalance_changes,
+    imbalance_rates as imbalance_rates,
+    imbalances as imbalances,
+)
+from .directions import (
+    Directions as Directions,
+    cosine_similarity as cosine_similarity,
+    directions as directions,
+    display_order as display_order,
+)
+from .wasserstein import (
+    amplitude_distance as amplitude_distance,
+    distances_from as distances_from,
+    wasserstein as wasserstein,
+)
