@@ -130,10 +130,10 @@ def blow_up_time(rate: Any, c: Any, along: Any) -> Float[Array, "..."]:
 
 def cubic_flow(
     problem: Problem,
-    network: TwoLayer,
+    network: Any,
     *,
     t1: Any,
-    hold: bool = True,
+    hold: Any = True,
     rtol: Any = None,
     save: Any = LogSpaced(200),  # noqa: B008 - frozen
     record: Mapping[str, Record] | None = None,
@@ -144,8 +144,8 @@ def cubic_flow(
     The gradient flow of V = R_lin − (φ'''(0)/6) Σ_i c_i E[r (v_i·x̃)³], the loss to
     first order; with `hold` on the surface where β = Σ c_i v_i is what it is at the
     start. The relative growth of a neuron is proportional to its squared size, hence
-    the largest takes over. Without `hold` it becomes infinite in finite time, see
-    `blow_up_time`: the run then ends there, with `Outcome.diverged`.
+    the largest takes over and becomes infinite in finite time, see `blow_up_time` for
+    neurons without `hold`: the run then ends there, with `Outcome.diverged`.
 
     The error of a step is at most rtol times the size of every neuron.
 

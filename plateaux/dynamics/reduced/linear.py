@@ -24,7 +24,7 @@ from .small_weights import check_model, small_weights
 
 def linear_flow(
     problem: Problem,
-    network: TwoLayer,
+    network: Any,
     *,
     t1: Any,
     save: Any = LogSpaced(200),  # noqa: B008 - frozen

@@ -71,7 +71,7 @@ class LogisticLaw(eqx.Module):
         return self.time(self.limit * (1 - jnp.sqrt(1 - jnp.asarray(share))))
 
 
-def logistic_law(problem: Problem, network: TwoLayer) -> LogisticLaw:
+def logistic_law(problem: Problem, network: Any) -> LogisticLaw:
     r"""The logistic law of a network at its start.
 
     u_0 = Σ_i ((c_i + ẑ·v_i)/2)² is the part of the network that grows; for weights of
@@ -125,7 +125,7 @@ def law_of(small: SmallWeights, network: TwoLayer) -> LogisticLaw:
 
 def logistic_flow(
     problem: Problem,
-    network: TwoLayer,
+    network: Any,
     *,
     t1: Any,
     save: Any = LogSpaced(200),  # noqa: B008 - frozen

@@ -30,7 +30,7 @@ from .small_weights import check_model, small_weights
 
 def moment_flow(
     problem: Problem,
-    network: TwoLayer,
+    network: Any,
     *,
     t1: Any,
     rtol: Any = None,
@@ -89,8 +89,13 @@ def moment_flow(
             "Argument `record` must not use the names 'propagator' and 'moments' of a "
             f"moment flow, but uses {sorted(taken)}; choose others."
         )
+    theta = _neurons(network)
+    unit = jnp.eye(theta.shape[1], dtype=theta.dtype)
+    units = with_neurons(network, unit[:, 0], unit[:, 1:])
+    arguments = arguments.without_series()
+    run, model = _unit_flow(problem, units, theta.T @ theta, arguments)
     recorded = tuple((record or {}).items())
-    return _moment_flow(problem, network, arguments.without_series(), recorded)
+    return _give_back(problem, network, arguments.times, run, model, recorded)
 
 
 def propagated(network: TwoLayer, propagator: Float[Array, "D1 D1"]) -> TwoLayer:
@@ -118,17 +123,11 @@ def _neurons(network: TwoLayer) -> Float[Array, "n D1"]:
     return jnp.concatenate([network.c[:, None], inner_weights(network)], axis=1)
 
 
-def _unit_neurons(network: TwoLayer) -> TwoLayer:
-    """The network whose neurons are the unit vectors of θ."""
-    unit = jnp.eye(network.in_dim + 2, dtype=network.c.dtype)
-    return with_neurons(network, unit[:, 0], unit[:, 1:])
-
-
+# One program for all widths; the networks are given back by another.
 @eqx.filter_jit
-def _moment_flow(problem, network, arguments, record) -> Trajectory:
-    small = small_weights(problem, network.activation)
-    theta = _neurons(network)
-    start = theta.T @ theta
+def _unit_flow(problem, units: TwoLayer, start, arguments):
+    """The flow of neurons that start at the unit vectors, and what it means."""
+    small = small_weights(problem, units.activation)
 
     def moments(units: TwoLayer) -> Float[Array, "D1 D1"]:
         rows = _neurons(units)
@@ -137,17 +136,22 @@ def _moment_flow(problem, network, arguments, record) -> Trajectory:
     def velocity(units: TwoLayer) -> TwoLayer:
         beta = moments(units)[0, 1:]
         g = small.slope * (small.correlation - small.slope * (small.moments @ beta))
-        c, v = units.c, inner_weights(units)
-        return with_neurons(units, v @ g, c[:, None] * g[None, :])
+        v = inner_weights(units)
+        return with_neurons(units, v @ g, units.c[:, None] * g[None, :])
 
-    run = model_flow(problem, _unit_neurons(network), arguments, velocity)
+    run = model_flow(problem, units, arguments, velocity)
     paths: Any = run.networks
-    units: Any = run.network
     all_moments = jax.vmap(moments)(paths)
     propagators = jnp.swapaxes(jax.vmap(_neurons)(paths), 1, 2)
     losses = linear_losses(problem, small.slope, all_moments[:, 0, 1:])
-    networks = jax.vmap(lambda p: propagated(network, p))(propagators)
-    saved = record_all(problem, networks, record)
-    saved |= {"propagator": propagators, "moments": all_moments}
-    last = propagated(network, _neurons(units).T)
-    return integrated(problem, network, arguments.times, losses, run, last, saved)
+    model = {"propagator": propagators, "moments": all_moments}
+    return run, (losses, model)
+
+
+@eqx.filter_jit
+def _give_back(problem, network, times, run, model, record) -> Trajectory:
+    losses, saved = model
+    networks = jax.vmap(lambda p: propagated(network, p))(saved["propagator"])
+    saved = record_all(problem, networks, record) | saved
+    last = propagated(network, _neurons(run.network).T)
+    return integrated(problem, network, times, losses, run, last, saved)

@@ -80,7 +80,7 @@ def replicator_shares(
 
 def replicator_flow(
     problem: Problem,
-    network: TwoLayer,
+    network: Any,
     *,
     t1: Any,
     save: Any = LogSpaced(200),  # noqa: B008 - frozen
