@@ -237,7 +237,7 @@ def _predict(problem, options: _Options, run: Trajectory, entry) -> _Predictions
     unknown = jnp.full((), jnp.nan, run.losses.dtype)
     nothing = _Predictions(*[unknown] * 6)
     networks: Any = run.saved.get("network")
-    activation = getattr(run.network, "activation", None)
+    activation: Any = getattr(run.network, "activation", None)
     if run.time_unit != problem.time_unit or not _is_small_kind(run.network):
         return nothing
     small = small_weights(problem, activation)

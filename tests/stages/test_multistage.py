@@ -199,7 +199,7 @@ def test_plateaus_without_a_model_are_the_two_of_the_reference_run(reference_run
 def test_many_runs_at_once(reference_run):
     two = jax.tree.map(lambda a: jnp.stack([a, a]), reference_run)
     two = eqx.tree_at(lambda run: run.losses, two, two.losses.at[1].multiply(1.01))
-    stages = multistage(two, REFERENCE)
+    stages = eqx.filter_jit(lambda runs: multistage(runs, REFERENCE))(two)
     alone = multistage(reference_run, REFERENCE)
     pairs = zip(jax.tree.leaves(lane(stages, 0)), jax.tree.leaves(alone), strict=True)
     for together, expected in pairs:

@@ -12,7 +12,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ...networks.two_layer import TwoLayer
 from ...problems.problem import Problem
 from ..recording import Record
 from ..save import LogSpaced

@@ -64,7 +64,7 @@ def model_flow(
     problem: Problem,
     network: TwoLayer,
     arguments: Arguments,
-    velocity: Callable[[TwoLayer], TwoLayer],
+    velocity: Callable[[Any], TwoLayer],
 ) -> smooth.SmoothFlow:
     """The flow of another field of velocities, with errors measured by neuron."""
     tolerance = smooth.Tolerance(arguments.rtol, arguments.atol)

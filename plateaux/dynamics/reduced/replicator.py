@@ -19,7 +19,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import _checks
-from ...networks.two_layer import TwoLayer
 from ...problems.problem import Problem
 from ..recording import Record
 from ..save import LogSpaced
