@@ -127,7 +127,7 @@ def main(arguments=None):
     parser.add_argument("--widths", type=int, nargs=2, default=[100, 100_000])
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--lanes", type=int, default=256)
-    parser.add_argument("--places", type=int, default=64)
+    parser.add_argument("--places", type=int, default=16)
     parser.add_argument("--horizon", type=float, default=HORIZON)
     parser.add_argument("--rtol", type=float, default=1e-8)
     parser.add_argument("--out")
