@@ -104,3 +104,13 @@ def test_gradients_compares_equals(benchmark):
         "autodiff / sorted",
         "automatic choice / sorted",
     }
+
+
+def test_stages_times_flows_and_writes_json(benchmark, tmp_path):
+    out = tmp_path / "stages.json"
+    arguments = "--repeats 2 --horizon 1 --widths 3 9 --width 4 --lanes 2 --places 2"
+    benchmark("stages").main([*arguments.split(), "--out", str(out)])
+    result = json.loads(out.read_text())
+    assert result["moments"]["ratio"] > 0
+    assert result["reference"]["steps"] > 0
+    assert result["batch"]["completed"] == 2

@@ -1,5 +1,6 @@
 """Dynamics: ways of training, all with one record of what happened."""
 
+from . import reduced as reduced
 from .cell_flow import CellFlow as CellFlow, cell_flow as cell_flow
 from .compare import (
     Comparison as Comparison,

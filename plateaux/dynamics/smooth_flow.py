@@ -251,7 +251,7 @@ def field_of(
     if method == "stiff":
         step = lambda s, h: _stiff_attempt(velocity, problem, build, s.y, h)
     else:
-        step = lambda s, h: _explicit_attempt(velocity, s.slope, s.y, h)
+        step = lambda s, h: explicit_attempt(velocity, s.slope, s.y, h)
     norms = neuron_norms(network)
     return Field(build, velocity, step, norms, tolerance, times, max_steps, method)
 
@@ -382,7 +382,8 @@ def _stiff_attempt(field, problem, build, y, h) -> _Attempt:
     )
 
 
-def _explicit_attempt(field, slope, y, h) -> _Attempt:
+def explicit_attempt(field, slope, y, h) -> _Attempt:
+    """A tried step of the explicit method for θ̇ = field(θ), whose slope is known."""
     extended = lambda v: with_energy(field(v[:-1]))
     start = jnp.append(y, jnp.zeros_like(h))
     step = explicit_step(extended, with_energy(slope), start, h)

@@ -38,6 +38,11 @@ from .sampled import (
     teacher_network as teacher_network,
     teacher_student as teacher_student,
 )
+from .standardised import (
+    hyperbolic_tangent as hyperbolic_tangent,
+    odd_cubic as odd_cubic,
+    sine_and_square as sine_and_square,
+)
 from .synthetic import (
     absolute_value as absolute_value,
     gaussian_bump as gaussian_bump,

@@ -10,6 +10,7 @@ from .grids import disk, product_of_sines
 from .problem import Problem
 from .real import breast_cancer, diabetes, digits
 from .sampled import single_index, spiral, teacher_student
+from .standardised import hyperbolic_tangent, odd_cubic, sine_and_square
 from .synthetic import (
     absolute_value,
     gaussian_bump,
@@ -26,6 +27,9 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "runge": runge,
     "absolute_value": absolute_value,
     "gaussian_bump": gaussian_bump,
+    "sine_and_square": sine_and_square,
+    "hyperbolic_tangent": hyperbolic_tangent,
+    "odd_cubic": odd_cubic,
     "disk": disk,
     "product_of_sines": product_of_sines,
     "teacher_student": teacher_student,

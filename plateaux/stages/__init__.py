@@ -6,4 +6,9 @@ from .explain import (
     at_events as at_events,
     explain as explain,
 )
+from .multistage import (
+    Escape as Escape,
+    Multistage as Multistage,
+    multistage as multistage,
+)
 from .plateau import Plateaus as Plateaus, plateaus as plateaus
