@@ -4,7 +4,6 @@ python docs/condensation_figure.py
 """
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -27,31 +26,13 @@ RECORD = {
 
 def train():
     """A tanh network from weights of size 1/256, to flow time 600."""
-    x = np.linspace(-1, 1, 64)
-    x = (x - x.mean()) / x.std()
-    problem = px.Problem(x[:, None], np.sin(2 * x) + 0.3 * x**2 - 0.1)
+    problem = px.problems.sine_and_square()
     draw = np.random.default_rng(0).normal(size=3 * WIDTH) / WIDTH
     v = draw[WIDTH:].reshape(WIDTH, 2)
     network = px.TwoLayer(v[:, :1], v[:, 1], draw[:WIDTH], activation="tanh")
     times = np.union1d(np.geomspace(0.05, 600, 300), [*MAPS, *PORTRAIT])
     run = px.flow(problem, network, t1=600.0, save=px.at(times), record=RECORD)
     return problem, run
-
-
-def stages(problem, run):
-    """The best affine predictor's loss, and when the loss came past it."""
-    features = np.column_stack([problem.x, np.ones(problem.num_data)])
-    rest = np.linalg.lstsq(features, np.asarray(problem.y))[1][0]
-    level, losses = rest / (2 * problem.num_data), np.asarray(run.losses)
-    first = lambda below: float(run.times[np.argmax(losses <= below)])
-    drop = losses[0] - level
-    return SimpleNamespace(
-        time_10=first(losses[0] - 0.1 * drop),
-        time_90=first(losses[0] - 0.9 * drop),
-        entry=first(1.02 * level),
-        exit=first(0.9 * level),
-        linear_loss=level,
-    )
 
 
 def main():
@@ -63,7 +44,7 @@ def main():
     saved, unit = run.saved, run.time_unit
     fig, axes = plt.subplots(2, 3, figsize=(14, 8.4), layout="constrained")
     left, middle, right = axes[0]
-    found = stages(problem, run)
+    found = px.stages.multistage(run, problem)
     px.plot.loss_stages(run.times, run.losses, found, time_unit=unit, ax=left)
     inner = saved["amplitudes"].inner
     px.plot.amplitude_map(run.times, inner, time_unit=unit, ax=middle)

@@ -19,8 +19,8 @@ from ._axes import (
 
 # Start and end of every stage, by the names of what was measured.
 _STAGES = (
-    ("initial plateau", None, "time_10", SKY, 0.35),
-    ("initial descent", "time_10", "time_90", ORANGE, 0.3),
+    ("initial plateau", None, "t10", SKY, 0.35),
+    ("initial descent", "t10", "t90", ORANGE, 0.3),
     ("secondary plateau", "entry", "exit", GREEN, 0.22),
 )
 
@@ -45,7 +45,7 @@ def loss_stages(
         times: Saved times, increasing, shape (t,).
         losses: Losses, shape (t,).
         stages: What `px.stages.multistage` returned, of one run: an object with numbers
-            `time_10`, `time_90`, `entry`, `exit` and `linear_loss`.
+            `t10`, `t90`, `entry`, `exit` and `linear_loss`.
         time_unit: What one unit of time is, for the label.
         ax: Axes to draw into; new ones if None.
 
@@ -59,14 +59,14 @@ def loss_stages(
     Example:
         >>> from types import SimpleNamespace
         >>> found = SimpleNamespace(
-        ...     time_10=1.0, time_90=3.0, entry=4.0, exit=50.0, linear_loss=0.5
+        ...     t10=1.0, t90=3.0, entry=4.0, exit=50.0, linear_loss=0.5
         ... )
         >>> ax = loss_stages([0.0, 1.0, 4.0, 90.0], [1.0, 0.9, 0.5, 0.1], found)
         >>> [text.get_text() for text in ax.get_legend().get_texts()][1:3]
         ['initial descent', 'secondary plateau']
     """
     times, losses = arrays(times, losses=(losses, 0))
-    named = ("time_10", "time_90", "entry", "exit", "linear_loss")
+    named = ("t10", "t90", "entry", "exit", "linear_loss")
     at = {name: _number(name, getattr(stages, name)) for name in named}
     for words, start, end, color, alpha in _STAGES:
         first = times[0] if start is None else at[start]

@@ -12,7 +12,7 @@ LOSSES = np.array([4.0, 3.9, 1.0, 0.9, 0.1])
 
 
 def stages(**changed):
-    found = {"time_10": 0.4, "time_90": 1.5, "entry": 2.5, "exit": 50.0}
+    found = {"t10": 0.4, "t90": 1.5, "entry": 2.5, "exit": 50.0}
     return SimpleNamespace(**(found | {"linear_loss": 0.95} | changed))
 
 
@@ -49,7 +49,7 @@ def test_a_stage_that_did_not_end_is_hatched_to_the_end(never, ax):
 
 
 def test_stages_that_did_not_begin_are_not_drawn(ax):
-    late = dict.fromkeys(("time_10", "time_90", "entry", "exit"), np.inf)
+    late = dict.fromkeys(("t10", "t90", "entry", "exit"), np.inf)
     plot.loss_stages(TIMES, LOSSES, stages(**late, linear_loss=np.nan), ax=ax)
     np.testing.assert_allclose(spans(ax), [[0.0, 400.0]], atol=1e-9)
     assert legend(ax) == ["initial plateau, still running"]

@@ -58,8 +58,8 @@ EXPLANATION = SimpleNamespace(
     time_unit="flow time of L",
 )
 STAGES = SimpleNamespace(
-    time_10=np.array(0.3),
-    time_90=np.array(1.0),
+    t10=np.array(0.3),
+    t90=np.array(1.0),
     entry=np.array(2.0),
     exit=np.array(np.inf),
     linear_loss=np.array(2.0),

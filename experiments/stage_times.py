@@ -1,0 +1,239 @@
+"""How long the two plateaus of small weights last, over widths and initial sizes.
+
+`initial`: the sweep of stage_times.toml (widths, exponents α of the initial size
+n^{−α}, 256 starts each): the time at which a tenth of the descent to the best affine
+predictor is done, t10, and its slope in log n next to the predicted (2α − 1)/(2λ).
+
+`secondary`: tanh networks without bias on y = tanh 2x, all of whose neurons condense
+along one direction; the length of the plateau at the best affine predictor next to two
+laws: entry to blow-up of the fastest neuron of each run, 0.634/(|μ| max w²), and its
+median over starts, known before any run from the order statistics of Gaussian weights.
+
+`sign`: the same networks on 0.3 x + 0.1 x³, whose cubic drive has the other sign: who
+has left the plateau by time 2000.
+
+    python experiments/stage_times.py [initial secondary sign] [--lanes 256]
+        [--widths 16 64 256] [--out FOLDER]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import plateaux as px
+
+SPEC = Path(__file__).parent / "stage_times.toml"
+BLOW_UP = (3 - np.sqrt(3)) / 2  # of a = w = s: t* = BLOW_UP / (|μ| s²)
+ALPHAS = (1.0, 1.5)
+TOGETHER = 32  # lanes of a batch
+NETWORK = {"network": lambda problem, network: network}
+
+
+def first_below(times, losses, level):
+    """When a curve first is at a level, linearly between saved times; inf if never."""
+    below = losses <= level
+    i = np.maximum(np.argmax(below, axis=-1), 1)
+    take = lambda a, j: np.take_along_axis(a, j[..., None], -1)[..., 0]
+    high, low = take(losses, i - 1), take(losses, i)
+    left, right = times[i - 1], times[i]
+    found = left + (right - left) * (high - level[..., 0]) / (high - low)
+    return np.where(below.any(axis=-1), found, np.inf)
+
+
+def median_interval(values) -> list[float]:
+    """Median and its 95 % interval by order statistics."""
+    band = px.statistics.quantile_band(np.asarray(values)[:, None], [0.5])
+    return [float(np.ravel(part)[0]) for part in (band.estimate, band.low, band.high)]
+
+
+# --- the initial plateau --------------------------------------------------------------
+
+
+def initial(out: Path, lanes: int) -> dict:
+    """t10 over widths and exponents, and its slope in log n."""
+    spec = px.sweeps.read_spec(SPEC)
+    entries = spec.to_dict()
+    entries["sweep"] |= {"lanes": lanes, "chunk": min(lanes, entries["sweep"]["chunk"])}
+    data = px.sweep(px.sweeps.SweepSpec.from_dict(entries), out / "initial")
+    problem = px.problems.sine_and_square()
+    rate = float(px.dynamics.reduced.small_weights(problem, px.networks.tanh).rate)
+    linear_loss = float(px.dynamics.reduced.affine_fit(problem).loss)
+    alphas = data["initialiser.alpha"].values.astype(float)
+    widths = data["network.width"].values.astype(int)
+    rows, slopes = [], {}
+    for i, (alpha, width) in enumerate(zip(alphas, widths, strict=True)):
+        losses = data["losses"].values[i]
+        level = losses[:, :1] - 0.1 * (losses[:, :1] - linear_loss)
+        t10 = first_below(data["times"].values[i], losses, level)
+        rows.append([alpha, int(width), *median_interval(t10)])
+    for alpha in sorted(set(alphas)):
+        of = np.array([row for row in rows if row[0] == alpha])
+        slope = np.polyfit(np.log(of[:, 1]), of[:, 2], 1)[0]
+        slopes[str(alpha)] = [float(slope), (2 * alpha - 1) / (2 * rate)]
+    return {"t10": rows, "slope_and_prediction": slopes}
+
+
+# --- the secondary plateau ------------------------------------------------------------
+
+
+def starts(width: int, alpha: float, lanes: int) -> px.TwoLayer:
+    """Small tanh networks without bias."""
+    draw = lambda i: px.networks.small(
+        jax.random.fold_in(jax.random.key(0), i),
+        width=width,
+        in_dim=1,
+        alpha=alpha,
+        activation="tanh",
+        bias="zero",
+    )
+    return jax.vmap(draw)(jnp.arange(lanes))
+
+
+def stages_of(problem, networks, t1: float) -> px.stages.Multistage:
+    """Stages of all lanes, in parts whose networks fit into the memory."""
+    total = networks.b.shape[0]
+    parts = []
+    for at in range(0, total, TOGETHER):
+        some = jax.tree.map(lambda a, at=at: a[at : at + TOGETHER], networks)
+        runs = px.flow_many(
+            problem,
+            some,
+            t1=t1,
+            rtol=1e-6,
+            save=px.log_spaced(300),
+            record=NETWORK,
+            lanes=TOGETHER,
+            max_steps=100_000,
+        )
+        parts.append(px.stages.multistage(runs, problem))
+    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+
+
+def secondary(lanes: int, widths) -> dict:
+    """Lengths of the secondary plateau over widths, beside the laws."""
+    problem = px.problems.hyperbolic_tangent()
+    x, y = np.asarray(problem.x[:, 0]), np.asarray(problem.y)
+    slope = np.mean(x * y) / np.mean(x * x)
+    mu = np.mean((y - slope * x) * x**3)
+    rows = []
+    for alpha in ALPHAS:
+        for width in widths:
+            found = stages_of(problem, starts(width, alpha, lanes), 400.0 + 4 * width)
+            law = found.predicted_exit - found.entry
+            reached = np.isfinite(found.entry)
+            rows.append(
+                {
+                    "alpha": alpha,
+                    "width": int(width),
+                    "length": median_interval(found.duration[reached]),
+                    "over_law_of_run": median_interval((found.duration / law)[reached]),
+                    "law": BLOW_UP / (abs(mu) * slope * _largest_share(width)),
+                    "left": int(np.sum(np.isfinite(found.exit))),
+                    "lanes": lanes,
+                }
+            )
+            print(json.dumps(rows[-1]))
+    return {"lengths": rows, "exponent": _exponents(rows)}
+
+
+def _largest_share(width: int, draws: int = 4000) -> float:
+    """Median of max_k g_k²/Σ g² of Gaussian g: the largest neuron's share."""
+    g = np.random.default_rng(0).normal(size=(draws, width)) ** 2
+    return float(np.median(g.max(axis=1) / g.sum(axis=1)))
+
+
+def _exponents(rows) -> dict:
+    """Slopes of log length and of the log law in log width."""
+    fit = lambda of, values: float(
+        np.polyfit(np.log([row["width"] for row in of]), np.log(values), 1)[0]
+    )
+    found = {}
+    for alpha in ALPHAS:
+        of = [row for row in rows if row["alpha"] == alpha]
+        if len(of) > 1:
+            lengths, laws = [r["length"][0] for r in of], [r["law"] for r in of]
+            found[str(alpha)] = [fit(of, lengths), fit(of, laws)]
+    return found
+
+
+def sign(lanes: int) -> dict:
+    """Who has left the secondary plateau by time 2000, for either sign of the drive."""
+    found = {}
+    for name in ("hyperbolic_tangent", "odd_cubic"):
+        problem = getattr(px.problems, name)()
+        for width in (16, 64):
+            stages = stages_of(problem, starts(width, 1.0, lanes), 2000.0)
+            ends = {
+                one.name: int(np.sum(stages.escape == one)) for one in px.stages.Escape
+            }
+            found[f"{name}, {width} neurons"] = ends
+            print(f"{name}, {width} neurons: {ends}")
+    return found
+
+
+def draw(found: dict, path: Path) -> None:
+    """Times over widths with their laws."""
+    import matplotlib.pyplot as plt
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for alpha, (_, theory) in (
+        found.get("initial", {}).get("slope_and_prediction", {}).items()
+    ):
+        of = np.array([r for r in found["initial"]["t10"] if r[0] == float(alpha)])
+        error = [of[:, 2] - of[:, 3], of[:, 4] - of[:, 2]]
+        dots = left.errorbar(of[:, 1], of[:, 2], error, fmt="o", label=f"α = {alpha}")
+        line = of[-1, 2] + theory * np.log(of[:, 1] / of[-1, 1])
+        left.plot(of[:, 1], line, color=dots[0].get_color(), linewidth=1)
+    left.set(xscale="log", xlabel="neurons", ylabel="end of the initial plateau (time)")
+    left.set_title("lines: slope (2α − 1)/(2λ)", fontsize="medium")
+    for alpha in ALPHAS:
+        of = [
+            r
+            for r in found.get("secondary", {}).get("lengths", [])
+            if r["alpha"] == alpha
+        ]
+        if of:
+            widths = [r["width"] for r in of]
+            length = np.array([r["length"] for r in of])
+            error = [length[:, 0] - length[:, 1], length[:, 2] - length[:, 0]]
+            right.errorbar(widths, length[:, 0], error, fmt="o", label=f"α = {alpha}")
+            right.plot(widths, [r["law"] for r in of], color="black", linewidth=1)
+    right.set(xscale="log", yscale="log", xlabel="neurons")
+    right.set_ylabel("length of the secondary plateau (time)")
+    right.set_title("line: blow-up of the largest Gaussian neuron", fontsize="medium")
+    for ax in (left, right):
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
+    fig.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Run the parts asked for, print, draw, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", default=["initial", "secondary", "sign"])
+    parser.add_argument("--lanes", type=int, default=256)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--out", type=Path, default=Path("runs/stage_times"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / "stage_times.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    for part in args.parts:
+        found[part] = {
+            "initial": lambda: initial(args.out, args.lanes),
+            "secondary": lambda: secondary(args.lanes, args.widths),
+            "sign": lambda: sign(args.lanes),
+        }[part]()
+        print(part, json.dumps(found[part], indent=1))
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    draw(found, args.out / "stage_times.png")
+    print(f"figure and numbers: {args.out}")
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    main()
