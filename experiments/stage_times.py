@@ -60,7 +60,9 @@ def initial(out: Path, lanes: int) -> dict:
     entries["sweep"] |= {"lanes": lanes, "chunk": min(lanes, entries["sweep"]["chunk"])}
     data = px.sweep(px.sweeps.SweepSpec.from_dict(entries), out / "initial")
     problem = px.problems.sine_and_square()
-    rate = float(px.dynamics.reduced.small_weights(problem, px.networks.tanh).rate)
+    rate = float(
+        px.dynamics.reduced.small_weights(problem, px.networks.ACTIVATIONS["tanh"]).rate
+    )
     linear_loss = float(px.dynamics.reduced.affine_fit(problem).loss)
     alphas = data["initialiser.alpha"].values.astype(float)
     widths = data["network.width"].values.astype(int)

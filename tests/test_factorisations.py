@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from plateaux._factorisations import lu, qr, triangle
+from plateaux._factorisations import lu, qr, solve_triangle, solver, triangle
 
 from .closeness import assert_close
 
@@ -32,6 +32,34 @@ def test_qr_rebuilds_its_matrix_and_the_triangle_is_its_second_factor():
     assert jnp.array_equal(r, jnp.triu(r))
 
 
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("unit_diagonal", [False, True])
+def test_triangles_are_solved(lower, transposed, unit_diagonal):
+    how = {"lower": lower, "transposed": transposed, "unit_diagonal": unit_diagonal}
+    matrix, columns = MATRICES[0, 0], MATRICES[0, 1][:, :2]
+    part = jnp.tril(matrix) if lower else jnp.triu(matrix)
+    if unit_diagonal:
+        part = part.at[jnp.diag_indices(5)].set(1.0)
+    part = part.T if transposed else part
+    for target in (columns, columns[:, 0]):
+        assert_close(part @ solve_triangle(matrix, target, **how), target, ulps=1e4)
+    solve = lambda target: solve_triangle(matrix, target, **how)
+    together = jax.vmap(solve, in_axes=1, out_axes=1)(columns)  # one matrix for all
+    assert_close(together, solve(columns))
+
+
+def test_a_solver_solves_and_has_the_derivatives_of_an_inverse():
+    matrix, target = MATRICES[0, 0], MATRICES[0, 1, 0]
+    ours = lambda a, y: solver(a)(y) @ target
+    plain = lambda a, y: jnp.linalg.inv(a) @ y @ target
+    assert_close(ours(matrix, target), plain(matrix, target), ulps=1e4)
+    for derivative in (jax.jacfwd, jax.jacrev):
+        ours_of = derivative(ours, argnums=(0, 1))(matrix, target)
+        plain_of = derivative(plain, argnums=(0, 1))(matrix, target)
+        assert_close(ours_of, plain_of, ulps=1e5)
+
+
 @pytest.mark.parametrize("factorise", [lu, qr, triangle])
 def test_batches_of_batches_are_loops(factorise):
     together = jax.jit(jax.vmap(jax.vmap(factorise)))(MATRICES)
@@ -41,7 +69,9 @@ def test_batches_of_batches_are_loops(factorise):
             assert_close(jax.tree.map(lambda a, i=i, j=j: a[i, j], together), alone)
 
 
-@pytest.mark.parametrize("factorise", [lu, qr, triangle])
+@pytest.mark.parametrize(
+    "factorise", [lu, qr, triangle, lambda a: solve_triangle(a, a[0])]
+)
 def test_no_batch_is_handed_to_lapack(factorise):
     """Two programs that do so at the same time can wait for each other for ever."""
     batched = jax.vmap(factorise)
@@ -53,6 +83,9 @@ def test_no_batch_is_handed_to_lapack(factorise):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_factorisations_of_jax_are_called_in_one_place(path):
-    calls = r"(jnp|lax|jsp|jax\.scipy)\.linalg\.(qr|lu|cholesky|solve|inv|det|lstsq)\b"
-    found = re.findall(calls, path.read_text(encoding="utf-8"))
+    calls = (
+        r"(jnp|lax|jsp|jax\.scipy)\.linalg\.(qr|lu|cholesky|solve|inv|det|lstsq)\b"
+        r"|(triangular_solve|solve_triangular|cho_solve)\("
+    )
+    found = re.search(calls, path.read_text(encoding="utf-8"))
     assert not found or path.stem == "_factorisations"

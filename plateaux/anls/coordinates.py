@@ -9,10 +9,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from .._factorisations import qr, triangle
+from .._factorisations import qr, solve_triangle, triangle
 from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
@@ -167,7 +166,7 @@ def unit_columns(matrix: Array) -> tuple[Array, Array]:
 def damped_solve(matrix: Any, target: Any, damping: Any) -> Array:
     """The minimiser of ‖Ms − t‖² + damping ‖s‖², damping > 0, by QR."""
     triangle = stacked_triangle(matrix, target, damping)
-    return solve_triangular(triangle[:-1, :-1], triangle[:-1, -1])
+    return solve_triangle(triangle[:-1, :-1], triangle[:-1, -1])
 
 
 def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:

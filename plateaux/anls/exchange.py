@@ -3,9 +3,9 @@ r"""The exchange step: the neuron that is missed least against the best new one.
 from typing import Any
 
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from .._factorisations import solve_triangle
 from .coordinates import (
     Data,
     column_basis,
@@ -26,7 +26,7 @@ def removal_costs(data: Data, v: Any, affine: bool) -> Float[Array, " n"]:
     scaled, _ = unit_columns(matrix)
     damping = float(jnp.finfo(matrix.dtype).eps) ** (4 / 3)
     triangle = stacked_triangle(scaled, jnp.sqrt(data.q) * data.y, damping)
-    inverse = solve_triangular(
+    inverse = solve_triangle(
         triangle[:-1, :-1], jnp.eye(triangle.shape[0] - 1, dtype=matrix.dtype)
     )
     coefficients = inverse @ triangle[:-1, -1]

@@ -13,7 +13,6 @@ method Rodas5P and numerical benchmarks within the Julia Differential Equations
 package", BIT Numer. Math. 63:27; the tests prove order and stability.
 """
 
-import functools as ft
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._factorisations import lu
+from .._factorisations import solver
 
 ORDER = 5
 GAMMA = 0.21193756319429014
@@ -184,13 +183,7 @@ def lu_solver(matrix: Float[Array, "p p"], h: Any) -> Callable[[Vector], Vector]
         [1.5]
     """
     whole = jnp.eye(matrix.shape[0], dtype=matrix.dtype) - GAMMA * h * matrix
-    factors, order = lu(jax.lax.stop_gradient(whole))
-    return lambda v: jax.lax.custom_linear_solve(
-        lambda u: whole @ u,
-        v,
-        solve=lambda _, u: _lu_solve(factors, order, u),
-        transpose_solve=lambda _, u: _lu_solve_transposed(factors, order, u),
-    )
+    return solver(whole)
 
 
 def rosenbrock_stages(
@@ -237,19 +230,6 @@ def rosenbrock_stages(
 def _square(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:
     """The coefficients as a square matrix, zero on and above the diagonal."""
     return np.array([[*row, *[0.0] * (len(rows) - len(row))] for row in rows])
-
-
-def _lu_solve(factors: Array, order: Array, v: Vector) -> Vector:
-    solve = ft.partial(jax.lax.linalg.triangular_solve, left_side=True)
-    v = solve(factors, v[order][:, None], lower=True, unit_diagonal=True)
-    return solve(factors, v, lower=False)[:, 0]
-
-
-def _lu_solve_transposed(factors: Array, order: Array, v: Vector) -> Vector:
-    solve = ft.partial(jax.lax.linalg.triangular_solve, left_side=True)
-    v = solve(factors, v[:, None], lower=False, transpose_a=True)
-    v = solve(factors, v, lower=True, unit_diagonal=True, transpose_a=True)[:, 0]
-    return jnp.zeros_like(v).at[order].set(v)
 
 
 def _dense_weights() -> np.ndarray:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ..._factorisations import solver
 from ...networks.activations import Activation
 from ...networks.network import extended
 from ...networks.two_layer import TwoLayer
@@ -222,4 +223,4 @@ def _multiplier(c, v, c_dot, v_dot) -> Float[Array, " D"]:
     """ρ with which β̇ = Σ (ċ_i v_i + c_i v̇_i) vanishes."""
     moved = c_dot @ v + c @ v_dot
     matrix = v.T @ v + (c @ c) * jnp.eye(v.shape[1], dtype=v.dtype)
-    return -jnp.linalg.solve(matrix, moved)
+    return -solver(matrix)(moved)
