@@ -135,7 +135,9 @@ def disagreements(found: dict, expected: dict) -> list[str]:
         if isinstance(value, dict | list)
         else [value]
     )
-    near = lambda a, b: np.allclose(flat(a), flat(b), rtol=1e-3, atol=1e-6)
+    near = lambda a, b: np.allclose(
+        flat(a), flat(b), rtol=1e-3, atol=1e-6, equal_nan=True
+    )
     return [name for name in expected if not near(found[name], expected[name])]
 
 

@@ -64,14 +64,18 @@ def initial(out: Path, lanes: int) -> dict:
         px.dynamics.reduced.small_weights(problem, px.networks.ACTIVATIONS["tanh"]).rate
     )
     linear_loss = float(px.dynamics.reduced.affine_fit(problem).loss)
+    # t(u) of the logistic law at 10 % of the drop, from the mean u_0 = n^{1 − 2α}/2
+    u = rate * (1 - np.sqrt(0.9))
+    law = lambda size: np.log(u / (rate - u) * (rate - size) / size) / (2 * rate)
     alphas = data["initialiser.alpha"].values.astype(float)
     widths = data["network.width"].values.astype(int)
     rows, slopes = [], {}
     for i, (alpha, width) in enumerate(zip(alphas, widths, strict=True)):
-        losses = data["losses"].values[i]
+        losses = data["loss"].values[i]
         level = losses[:, :1] - 0.1 * (losses[:, :1] - linear_loss)
         t10 = first_below(data["times"].values[i], losses, level)
-        rows.append([alpha, int(width), *median_interval(t10)])
+        predicted = law(width ** (1 - 2 * alpha) / 2)
+        rows.append([alpha, int(width), *median_interval(t10), float(predicted)])
     for alpha in sorted(set(alphas)):
         of = np.array([row for row in rows if row[0] == alpha])
         slope = np.polyfit(np.log(of[:, 1]), of[:, 2], 1)[0]
@@ -182,16 +186,13 @@ def draw(found: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    for alpha, (_, theory) in (
-        found.get("initial", {}).get("slope_and_prediction", {}).items()
-    ):
+    for alpha in found.get("initial", {}).get("slope_and_prediction", {}):
         of = np.array([r for r in found["initial"]["t10"] if r[0] == float(alpha)])
         error = [of[:, 2] - of[:, 3], of[:, 4] - of[:, 2]]
         dots = left.errorbar(of[:, 1], of[:, 2], error, fmt="o", label=f"α = {alpha}")
-        line = of[-1, 2] + theory * np.log(of[:, 1] / of[-1, 1])
-        left.plot(of[:, 1], line, color=dots[0].get_color(), linewidth=1)
+        left.plot(of[:, 1], of[:, 5], color=dots[0].get_color(), linewidth=1)
     left.set(xscale="log", xlabel="neurons", ylabel="end of the initial plateau (time)")
-    left.set_title("lines: slope (2α − 1)/(2λ)", fontsize="medium")
+    left.set_title("lines: logistic law, slope (2α − 1)/(2λ)", fontsize="medium")
     for alpha in ALPHAS:
         of = [
             r

@@ -1,0 +1,49 @@
+"""What the experiments on small weights compute beside the library."""
+
+import json
+
+import numpy as np
+
+import plateaux as px
+
+from .experiment_files import load
+
+reference = load("multistage")
+times = load("stage_times")
+EXPECTED = json.loads(reference.EXPECTED.read_text())["numbers"]
+
+
+def test_expected_losses_are_those_of_the_theory_to_three_digits():
+    listed = [0.28429, 0.25318, 0.19624, 0.17383, 0.17236, 0.17148, 0.09293]
+    np.testing.assert_allclose(list(EXPECTED["losses"].values()), listed, atol=6e-6)
+    measured, predicted = EXPECTED["measured"], EXPECTED["predicted"]
+    np.testing.assert_allclose(measured[:2], predicted[:2], rtol=2e-3)
+
+
+def test_the_start_is_drawn_by_numpy():
+    network = reference.start(4, seed=3, alpha=2.0)
+    draws = np.random.default_rng(3).normal(size=12) / 16
+    np.testing.assert_array_equal(network.c, draws[:4])
+    np.testing.assert_array_equal(network.b, draws[5::2])
+
+
+def test_the_spectrum_is_that_of_the_gram_matrix():
+    problem = px.problems.sine_and_square(num_data=9)
+    network = reference.start(4)
+    w, b = np.asarray(network.w), np.asarray(network.b)
+    features = np.tanh(np.asarray(problem.x) @ w.T + b)
+    gram = np.linalg.eigvalsh(features.T @ features / 9)[::-1]
+    np.testing.assert_allclose(reference.spectrum(problem, network), gram, atol=1e-15)
+
+
+def test_curves_are_crossed_between_saved_times():
+    at = np.array([0.0, 1.0, 3.0])
+    losses = np.array([[4.0, 2.0, 1.0], [4.0, 3.0, 2.5]])
+    level = np.array([[1.5], [2.0]])
+    np.testing.assert_allclose(times.first_below(at, losses, level), [2.0, np.inf])
+
+
+def test_numbers_that_differ_are_named():
+    off = EXPECTED | {"entry": EXPECTED["entry"] * 1.01}
+    assert reference.disagreements(EXPECTED, EXPECTED) == []
+    assert reference.disagreements(off, EXPECTED) == ["entry"]
