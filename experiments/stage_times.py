@@ -114,6 +114,7 @@ def stages_of(problem, networks, t1: float) -> px.stages.Multistage:
             record=NETWORK,
             lanes=TOGETHER,
             max_steps=100_000,
+            method="explicit",
         )
         parts.append(px.stages.multistage(runs, problem))
     return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
