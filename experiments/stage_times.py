@@ -27,21 +27,10 @@ import numpy as np
 import plateaux as px
 
 SPEC = Path(__file__).parent / "stage_times.toml"
-BLOW_UP = (3 - np.sqrt(3)) / 2  # of a = w = s: t* = BLOW_UP / (|μ| s²)
 ALPHAS = (1.0, 1.5)
 TOGETHER = 32  # lanes of a batch
+TANH = px.networks.activation("tanh")
 NETWORK = {"network": lambda problem, network: network}
-
-
-def first_below(times, losses, level):
-    """When a curve first is at a level, linearly between saved times; inf if never."""
-    below = losses <= level
-    i = np.maximum(np.argmax(below, axis=-1), 1)
-    take = lambda a, j: np.take_along_axis(a, j[..., None], -1)[..., 0]
-    high, low = take(losses, i - 1), take(losses, i)
-    left, right = times[i - 1], times[i]
-    found = left + (right - left) * (high - level[..., 0]) / (high - low)
-    return np.where(below.any(axis=-1), found, np.inf)
 
 
 def median_interval(values) -> list[float]:
@@ -60,26 +49,25 @@ def initial(out: Path, lanes: int) -> dict:
     entries["sweep"] |= {"lanes": lanes, "chunk": min(lanes, entries["sweep"]["chunk"])}
     data = px.sweep(px.sweeps.SweepSpec.from_dict(entries), out / "initial")
     problem = px.problems.sine_and_square()
-    rate = float(
-        px.dynamics.reduced.small_weights(problem, px.networks.ACTIVATIONS["tanh"]).rate
-    )
-    linear_loss = float(px.dynamics.reduced.affine_fit(problem).loss)
-    # t(u) of the logistic law at 10 % of the drop, from the mean u_0 = n^{1 − 2α}/2
-    u = rate * (1 - np.sqrt(0.9))
-    law = lambda size: np.log(u / (rate - u) * (rate - size) / size) / (2 * rate)
+    rate = px.dynamics.reduced.small_weights(problem, TANH).rate
+    linear_loss = px.dynamics.reduced.affine_fit(problem).loss
+    crossing = jax.vmap(px.stages.first_below, in_axes=(None, 0, 0))
     alphas = data["initialiser.alpha"].values.astype(float)
     widths = data["network.width"].values.astype(int)
     rows, slopes = [], {}
     for i, (alpha, width) in enumerate(zip(alphas, widths, strict=True)):
-        losses = data["loss"].values[i]
-        level = losses[:, :1] - 0.1 * (losses[:, :1] - linear_loss)
-        t10 = first_below(data["times"].values[i], losses, level)
-        predicted = law(width ** (1 - 2 * alpha) / 2)
+        losses = jnp.asarray(data["loss"].values[i])
+        level = losses[:, 0] - 0.1 * (losses[:, 0] - linear_loss)
+        t10 = crossing(jnp.asarray(data["times"].values[i]), losses, level)
+        # of white inputs, from the mean of u_0
+        mean_size = jnp.asarray(width ** (1 - 2 * alpha) / 2)
+        law = px.dynamics.reduced.LogisticLaw(rate, rate, mean_size)
+        predicted = law.descent_time(0.1)
         rows.append([alpha, int(width), *median_interval(t10), float(predicted)])
     for alpha in sorted(set(alphas)):
         of = np.array([row for row in rows if row[0] == alpha])
         slope = np.polyfit(np.log(of[:, 1]), of[:, 2], 1)[0]
-        slopes[str(alpha)] = [float(slope), (2 * alpha - 1) / (2 * rate)]
+        slopes[str(alpha)] = [float(slope), float((2 * alpha - 1) / (2 * rate))]
     return {"t10": rows, "slope_and_prediction": slopes}
 
 
@@ -123,22 +111,22 @@ def stages_of(problem, networks, t1: float) -> px.stages.Multistage:
 def secondary(lanes: int, widths) -> dict:
     """Lengths of the secondary plateau over widths, beside the laws."""
     problem = px.problems.hyperbolic_tangent()
-    x, y = np.asarray(problem.x[:, 0]), np.asarray(problem.y)
-    slope = np.mean(x * y) / np.mean(x * x)
-    mu = np.mean((y - slope * x) * x**3)
+    drive = px.dynamics.reduced.cubic_drive(problem, TANH).rate
+    slope = px.dynamics.reduced.affine_fit(problem).coefficients[0]
     rows = []
     for alpha in ALPHAS:
         for width in widths:
             found = stages_of(problem, starts(width, alpha, lanes), 400.0 + 4 * width)
             law = found.predicted_exit - found.entry
             reached = np.isfinite(found.entry)
+            size = jnp.sqrt(slope * _largest_share(width))
             rows.append(
                 {
                     "alpha": alpha,
                     "width": int(width),
                     "length": median_interval(found.duration[reached]),
                     "over_law_of_run": median_interval((found.duration / law)[reached]),
-                    "law": BLOW_UP / (abs(mu) * slope * _largest_share(width)),
+                    "law": float(px.dynamics.reduced.blow_up_time(drive, size, size)),
                     "left": int(np.sum(np.isfinite(found.exit))),
                     "lanes": lanes,
                 }

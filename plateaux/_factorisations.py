@@ -51,11 +51,11 @@ def lu(matrix: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Int[Array, " n
 
 
 @_one_by_one
-def triangle(matrix: Float[Array, "m n"]) -> Float[Array, "k n"]:
+def qr_triangle(matrix: Float[Array, "m n"]) -> Float[Array, "k n"]:
     """R of the QR factorisation, k = min(m, n).
 
     Example:
-        >>> print(abs(triangle(jnp.array([[3.0], [4.0]]))))
+        >>> print(abs(qr_triangle(jnp.array([[3.0], [4.0]]))))
         [[5.]]
     """
     return jnp.linalg.qr(matrix, mode="r")

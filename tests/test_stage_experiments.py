@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 
 import plateaux as px
@@ -9,7 +10,7 @@ import plateaux as px
 from .experiment_files import load
 
 reference = load("multistage")
-times = load("stage_times")
+load("stage_times")
 EXPECTED = json.loads(reference.EXPECTED.read_text())["numbers"]
 
 
@@ -39,8 +40,9 @@ def test_the_spectrum_is_that_of_the_gram_matrix():
 def test_curves_are_crossed_between_saved_times():
     at = np.array([0.0, 1.0, 3.0])
     losses = np.array([[4.0, 2.0, 1.0], [4.0, 3.0, 2.5]])
-    level = np.array([[1.5], [2.0]])
-    np.testing.assert_allclose(times.first_below(at, losses, level), [2.0, np.inf])
+    level = np.array([1.5, 2.0])
+    crossing = jax.vmap(px.stages.first_below, in_axes=(None, 0, 0))
+    np.testing.assert_allclose(crossing(at, losses, level), [2.0, np.inf])
 
 
 def test_numbers_that_differ_are_named():

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._factorisations import qr, solve_triangle, triangle
+from .._factorisations import qr, qr_triangle, solve_triangle
 from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
@@ -180,7 +180,7 @@ def stacked_triangle(matrix: Any, target: Any, damping: Any) -> Array:
 
 def triangle_of(matrix: Any, target: Any) -> Array:
     """R of the QR of [M, t]: what least squares needs to know of both."""
-    return triangle(jnp.concatenate([matrix, target[:, None]], 1))
+    return qr_triangle(jnp.concatenate([matrix, target[:, None]], 1))
 
 
 def column_basis(matrix: Float[Array, "K p"]) -> Float[Array, "K p"]:

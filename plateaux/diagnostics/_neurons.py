@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..networks.mlp import MLP
 from ..networks.network import Network, extended
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 from ..problems.problem import Problem, check_match
 
 
@@ -45,8 +45,7 @@ def neurons(problem: Any, network: Any) -> Neurons:
     """The neurons of a network that fits the problem, else a refusal."""
     check(problem, network)
     if isinstance(network, TwoLayer):
-        v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
-        return Neurons(v, network.c, bias=True)
+        return Neurons(inner_weights(network), network.c, bias=True)
     if not isinstance(network, MLP) or network.depth > 1 or network.out_dim is not None:
         raise ValueError(_refusal(network))
     if network.kind == "normalised":

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
 from ..networks.network import Network, preactivations
-from ..networks.two_layer import TwoLayer, imbalance
+from ..networks.two_layer import imbalance_drift
 from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, check_match, loss
 from . import watch as watching
@@ -292,12 +292,6 @@ def _finish(problem, start, step_size, steps, plan, record, state: _State, watch
     """The trajectory of a finished run."""
     dtype = state.losses.dtype
     scale = jnp.ones((), dtype) if step_size is None else step_size
-    balanced = isinstance(start, TwoLayer) and start.activation.homogeneous
-    drift = (
-        jnp.max(jnp.abs(imbalance(state.network) - imbalance(start)))
-        if balanced
-        else None
-    )
     residual = state.losses[0] - loss(problem, state.network) - scale * state.squares
     return Trajectory(
         times=steps.astype(dtype) * scale,
@@ -313,7 +307,10 @@ def _finish(problem, start, step_size, steps, plan, record, state: _State, watch
         else watching.events(
             watch, state.step, plan.chatter_window, problem.num_data, scale
         ),
-        accuracy=Accuracy(drift, None if step_size is None else residual),
+        accuracy=Accuracy(
+            imbalance_drift(start, state.network),
+            None if step_size is None else residual,
+        ),
         stats=Stats(
             num_steps=state.step,
             pair_flips=None if watch is None else watch.pair_flips,

@@ -16,7 +16,7 @@ from .. import _checks
 from ..networks.activations import LeakyReLU, ReLU
 from ..networks.mlp import MLP
 from ..networks.network import Network
-from ..networks.two_layer import TwoLayer, imbalance
+from ..networks.two_layer import TwoLayer, imbalance_drift
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from . import deep_flow as deep, kinked_flow as kinked
@@ -395,7 +395,7 @@ def trajectory_of(
     losses = jax.vmap(ft.partial(loss, problem))(networks)
     monitor = state.monitor
     drop = loss(problem, start) - loss(problem, network)
-    drift = jnp.max(jnp.abs(imbalance(network) - imbalance(start)))
+    drift = imbalance_drift(start, network)
     events = _events(state, plan.max_events)
     return Trajectory(
         times=times,
@@ -487,11 +487,6 @@ def smooth_trajectory(
 ) -> Trajectory:
     """The trajectory of the flow of a network with a smooth activation."""
     times = arguments.times
-    outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
-    drift = None
-    if isinstance(network, TwoLayer) and network.activation.homogeneous:
-        end: Any = run.network
-        drift = jnp.max(jnp.abs(imbalance(end) - imbalance(network)))
     losses = jax.lax.map(ft.partial(loss, problem), run.networks)
     residual = loss(problem, network) - loss(problem, run.network) - run.energy
     return Trajectory(
@@ -500,9 +495,9 @@ def smooth_trajectory(
         losses=jnp.where(times <= run.time, losses, jnp.inf),
         saved=record_all(problem, run.networks, record),
         network=run.network,
-        outcome=Outcome.where(run.diverged, Outcome.diverged, outcome),
+        outcome=run.outcome,
         events=None,
-        accuracy=Accuracy(drift, residual),
+        accuracy=Accuracy(imbalance_drift(network, run.network), residual),
         stats=Stats(run.num_steps, None, None, num_rejected=run.num_rejected),
         time_unit=problem.time_unit,
     )

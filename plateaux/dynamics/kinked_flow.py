@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..networks.network import extended
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 from ..problems.problem import Problem
 from .modes import (
     Basis,
@@ -179,8 +179,7 @@ def data_of(problem: Problem, network: TwoLayer) -> Data:
 
 def parameters_of(network: TwoLayer) -> Parameters:
     """V = (w, b), c and p of a network."""
-    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
-    return Parameters(v, network.c, network.p)
+    return Parameters(inner_weights(network), network.c, network.p)
 
 
 def neuron_norms(parameters: Parameters) -> Float[Array, "*j n"]:

@@ -36,6 +36,7 @@ from .saved_rows import (
     start_rows,
     write_rows,
 )
+from .trajectory import Outcome
 
 METHODS = ("auto", "explicit", "stiff")
 # Up to here a dense Hessian and its factors cost less than the steps they save.
@@ -74,6 +75,14 @@ class SmoothFlow(eqx.Module):
     energy: Float[Array, ""]
     local_error: Float[Array, ""]
     method: str = eqx.field(static=True)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Why it ended."""
+        ended = Outcome.where(
+            self.out_of_steps, Outcome.out_of_steps, Outcome.completed
+        )
+        return Outcome.where(self.diverged, Outcome.diverged, ended)
 
 
 def smooth_flow(

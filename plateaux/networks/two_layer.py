@@ -111,3 +111,15 @@ def imbalance(network: TwoLayer) -> Float[Array, " n"]:
     Reference: Du, Hu & Lee (2018), arXiv:1806.00900.
     """
     return network.c**2 - jnp.sum(network.w**2, axis=-1) - network.b**2
+
+
+def imbalance_drift(start: Any, end: Any) -> Float[Array, ""] | None:
+    """max_i |C_i(end) − C_i(start)|; None where the imbalance is not conserved."""
+    if not isinstance(start, TwoLayer) or not start.activation.homogeneous:
+        return None
+    return jnp.max(jnp.abs(imbalance(end) - imbalance(start)))
+
+
+def inner_weights(network: TwoLayer) -> Float[Array, "n D"]:
+    """The rows v_i = (w_i, b_i), D = d + 1."""
+    return jnp.concatenate([network.w, network.b[:, None]], axis=1)

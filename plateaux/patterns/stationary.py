@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from .. import _checks
 from ..networks.network import extended, outputs, preactivations
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 from ..problems.problem import Problem
 from .cells import check_cells
 
@@ -105,7 +105,7 @@ def stationary_point(
     active = z > 0
     f = outputs(network, problem.x)
     size = jnp.linalg.norm(root * problem.y) + jnp.linalg.norm(root * f)
-    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
+    v = inner_weights(network)
     rows = jnp.where(active[:, :, None], (root[:, None] * x1)[None], 0)
     lengths = jnp.sqrt(jnp.sum(rows**2, axis=(1, 2)))
     g = jnp.where(active, (q * (f - problem.y))[None], 0) @ x1

@@ -1,5 +1,6 @@
 """From raw numbers to a problem: options, precision, seeds, subsets, standard units."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -121,6 +122,22 @@ def signs(positive: np.ndarray) -> np.ndarray:
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """One-hot rows of the class numbers 0, 1, …."""
     return np.eye(num_classes)[labels]
+
+
+def curve(
+    target: Callable[[np.ndarray], np.ndarray],
+    points: Callable[[int], np.ndarray],
+    num_data: Any,
+    dtype: Any,
+    normalisation: Any,
+    name: str,
+) -> Problem:
+    """A target of one input at so many points, taken as the dtype rounds them."""
+    num_data = _checks.count("num_data", num_data, at_least=2)
+    dtype = float_dtype(dtype)
+    x = points(num_data).astype(dtype)
+    y = target(x.astype(np.float64))
+    return to_problem(x[:, None], y, dtype, normalisation=normalisation, name=name)
 
 
 def to_problem(x: Any, y: Any, dtype: np.dtype, **options: Any) -> Problem:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from .. import _checks
 from ..networks.activations import ReLU
 from ..networks.network import Network
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 
 
 class LinearEquation(eqx.Module):
@@ -170,7 +170,7 @@ def equation_residual(equation: LinearEquation, network: Network) -> Float[Array
         [0.]
     """
     network = check_equation(equation, network)
-    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
+    v = inner_weights(network)
     value = neuron_columns(equation, network.activation, v) @ network.c
     if network.p is not None:
         value = value + affine_columns(equation) @ network.p

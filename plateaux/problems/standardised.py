@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
 from . import _prepare
 from .problem import Problem
 
@@ -127,10 +126,5 @@ def _in_units(
     normalisation: Any,
     name: str,
 ) -> Problem:
-    num_data = _checks.count("num_data", num_data, at_least=2)
-    dtype = _prepare.float_dtype(dtype)
-    x = _prepare.standardised(np.linspace(-1, 1, num_data)).astype(dtype)
-    y = target(x.astype(np.float64))
-    return _prepare.to_problem(
-        x[:, None], y, dtype, normalisation=normalisation, name=name
-    )
+    points = lambda num: _prepare.standardised(np.linspace(-1, 1, num))
+    return _prepare.curve(target, points, num_data, dtype, normalisation, name)

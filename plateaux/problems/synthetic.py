@@ -228,10 +228,5 @@ def _on_interval(
     normalisation: Any,
     name: str,
 ) -> Problem:
-    num_data = _checks.count("num_data", num_data, at_least=2)
-    dtype = _prepare.float_dtype(dtype)
-    x = np.linspace(*_prepare.interval(domain), num_data).astype(dtype)
-    y = target(x.astype(np.float64))
-    return _prepare.to_problem(
-        x[:, None], y, dtype, normalisation=normalisation, name=name
-    )
+    points = lambda num: np.linspace(*_prepare.interval(domain), num)
+    return _prepare.curve(target, points, num_data, dtype, normalisation, name)

@@ -9,6 +9,7 @@ from .explain import (
 from .multistage import (
     Escape as Escape,
     Multistage as Multistage,
+    first_below as first_below,
     multistage as multistage,
 )
 from .plateau import Plateaus as Plateaus, plateaus as plateaus

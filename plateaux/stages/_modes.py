@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Int
 
 from ..dynamics.trajectory import EventKind, Events
 from ..networks.network import extended
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 from ..patterns._factors import distance, factorise, least_metric
 from ..patterns.cells import design_matrix, held_projectors
 from ..patterns.exits import bounds_of, confinement_of, outer_bounds
@@ -71,7 +71,7 @@ def look_at(
 def _motion(problem: Problem, on, slides, network: TwoLayer):
     """Residual r = Φη − y of a mode, and −L̇ = ‖θ̇‖² of the flow in it."""
     x1 = extended(problem.x)
-    v = jnp.concatenate([network.w, network.b[:, None]], axis=1)
+    v = inner_weights(network)
     projectors = held_projectors(slides, x1)
     v = jnp.einsum("nd,nde->ne", v, projectors)
     eta = jnp.ravel(network.c[:, None] * v)

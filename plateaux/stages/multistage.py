@@ -24,15 +24,15 @@ from jaxtyping import Array, Float, Int
 from .. import _checks
 from ..dynamics.reduced.cubic import blow_up_time, cubic_drive
 from ..dynamics.reduced.logistic import law_of
-from ..dynamics.reduced.modes import inner_weights
 from ..dynamics.reduced.small_weights import (
     affine_fit,
     derivatives_at_zero,
+    is_linear_at_zero,
     is_white_along,
     small_weights,
 )
 from ..dynamics.trajectory import Trajectory
-from ..networks.two_layer import TwoLayer
+from ..networks.two_layer import TwoLayer, inner_weights
 from ..problems.problem import Problem
 from ._modes import network_at
 from .plateau import Plateaus, plateaus
@@ -175,7 +175,7 @@ def multistage(
 def _multistage(problem: Problem, options: _Options, run: Trajectory) -> Multistage:
     linear = affine_fit(problem).loss
     first = run.losses[0]
-    below = ft.partial(_first_below, run)
+    below = ft.partial(first_below, run.times, run.losses)
     descent = first - linear
     entry = below(options.enter * linear)
     end = below(options.leave * linear)
@@ -205,15 +205,29 @@ def _multistage(problem: Problem, options: _Options, run: Trajectory) -> Multist
     )
 
 
-def _first_below(run: Trajectory, loss: Float[Array, ""]) -> Float[Array, ""]:
-    """When the loss first is at most this; inf if never."""
-    under = run.losses <= loss
+def first_below(times: Any, losses: Any, level: Any) -> Float[Array, ""]:
+    """When a loss first is at a level or below, linearly between saved times.
+
+    Args:
+        times: Saved times, increasing, shape (t,).
+        losses: Losses, shape (t,); for many use `jax.vmap`.
+        level: One loss.
+
+    Returns:
+        The time; inf if never.
+
+    Example:
+        >>> print(first_below(jnp.array([0.0, 2.0]), jnp.array([4.0, 2.0]), 3.0))
+        1.0
+    """
+    times, losses = jnp.asarray(times), jnp.asarray(losses)
+    under = losses <= level
     right = jnp.argmax(under)
     left = jnp.maximum(right - 1, 0)
-    fall = run.losses[left] - run.losses[right]
-    part = (run.losses[left] - loss) / jnp.where(fall > 0, fall, 1)
+    fall = losses[left] - losses[right]
+    part = (losses[left] - level) / jnp.where(fall > 0, fall, 1)
     part = jnp.where(fall > 0, part, 1)
-    time = run.times[left] + part * (run.times[right] - run.times[left])
+    time = times[left] + part * (times[right] - times[left])
     return jnp.where(jnp.any(under), time, jnp.inf)
 
 
@@ -268,5 +282,4 @@ def _is_small_kind(network: Any) -> bool:
     """Whether the reduced models know this kind of network."""
     if not isinstance(network, TwoLayer) or network.p is not None:
         return False
-    value, slope, *_ = derivatives_at_zero(network.activation)
-    return not network.activation.kinked and value == 0 and slope != 0
+    return is_linear_at_zero(network.activation)

@@ -23,13 +23,13 @@ from jaxtyping import Array, Bool, Float
 from ..._factorisations import solver
 from ...networks.activations import Activation
 from ...networks.network import extended
-from ...networks.two_layer import TwoLayer
+from ...networks.two_layer import TwoLayer, inner_weights
 from ...problems.problem import Problem
 from ..flow import checked, record_all
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
-from .modes import inner_weights, with_neurons
+from .modes import with_neurons
 from .records import integrated, model_flow
 from .small_weights import (
     affine_fit,

@@ -12,11 +12,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ...networks.two_layer import inner_weights
 from ...problems.problem import Problem
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
-from .modes import grown, inner_weights
+from .modes import grown
 from .records import closed_form, linear_losses, model_times
 from .small_weights import check_model, small_weights
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...networks.two_layer import TwoLayer
+from ...networks.two_layer import TwoLayer, inner_weights
 
 
 class NeuronModes(NamedTuple):
@@ -25,11 +25,6 @@ class NeuronModes(NamedTuple):
     growing: Float[Array, " n"]
     decaying: Float[Array, " n"]
     across: Float[Array, "n D"]
-
-
-def inner_weights(network: TwoLayer) -> Float[Array, "n D"]:
-    """The rows v_i = (w_i, b_i)."""
-    return jnp.concatenate([network.w, network.b[:, None]], axis=1)
 
 
 def neuron_modes(network: TwoLayer, direction: Float[Array, " D"]) -> NeuronModes:

@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...networks.two_layer import TwoLayer
+from ...networks.two_layer import TwoLayer, inner_weights
 from ...problems.problem import Problem
 from ..flow import checked, record_all
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
-from .modes import inner_weights, with_neurons
+from .modes import with_neurons
 from .records import integrated, linear_losses, model_flow
 from .small_weights import check_model, small_weights
 

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from ...networks.network import extended
-from ...networks.two_layer import TwoLayer, imbalance
+from ...networks.two_layer import TwoLayer, imbalance_drift
 from ...problems.problem import Problem
 from .. import smooth_flow as smooth
 from ..flow import Arguments, checked, record_all
@@ -94,19 +94,15 @@ def integrated(
     saved: dict[str, Any],
 ) -> Trajectory:
     """The trajectory of a model that `model_flow` integrated."""
-    outcome = Outcome.where(run.out_of_steps, Outcome.out_of_steps, Outcome.completed)
-    drift = None
-    if start.activation.homogeneous:
-        drift = jnp.max(jnp.abs(imbalance(network) - imbalance(start)))
     return Trajectory(
         times=times,
         steps=run.steps,
         losses=jnp.where(times <= run.time, losses, jnp.inf),
         saved=saved,
         network=network,
-        outcome=Outcome.where(run.diverged, Outcome.diverged, outcome),
+        outcome=run.outcome,
         events=None,
-        accuracy=Accuracy(drift, None),
+        accuracy=Accuracy(imbalance_drift(start, network), None),
         stats=Stats(run.num_steps, None, None, num_rejected=run.num_rejected),
         time_unit=problem.time_unit,
     )

@@ -19,12 +19,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import _checks
+from ...networks.two_layer import inner_weights
 from ...problems.problem import Problem
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
 from .cubic import cubic_drive
-from .modes import inner_weights, neuron_modes, with_neurons
+from .modes import neuron_modes, with_neurons
 from .records import closed_form, model_times
 from .small_weights import affine_fit, check_model, small_weights
 

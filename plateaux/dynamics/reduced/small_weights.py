@@ -68,7 +68,7 @@ def small_weights(problem: Problem, activation: Activation) -> SmallWeights:
     """
     check_squared(problem)
     value, slope, bend, cubic = derivatives_at_zero(activation)
-    if activation.kinked or value != 0 or slope == 0:
+    if not is_linear_at_zero(activation):
         raise ValueError(
             "The activation must be smooth at 0 with φ(0) = 0 and φ'(0) not 0 for a "
             f"reduced model, but is {activation} with φ(0) = {value:g} and φ'(0) = "
@@ -112,6 +112,12 @@ def check_model(problem: Problem, network: Any) -> None:
             "Argument `network` must have no affine part `p` to have a reduced model, "
             f"but has one of shape {network.p.shape}; leave it out."
         )
+
+
+def is_linear_at_zero(activation: Activation) -> bool:
+    """Whether a reduced model knows the activation: smooth, φ(0) = 0, φ'(0) not 0."""
+    value, slope, *_ = derivatives_at_zero(activation)
+    return not activation.kinked and value == 0 and slope != 0
 
 
 def derivatives_at_zero(activation: Activation) -> tuple[float, float, float, float]:
