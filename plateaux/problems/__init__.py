@@ -27,6 +27,14 @@ from .problem import (
     loss as loss,
     pointwise_losses as pointwise_losses,
 )
+from .quadrature import (
+    Quadrature as Quadrature,
+    gauss_legendre as gauss_legendre,
+    monte_carlo as monte_carlo,
+    sampled as sampled,
+    tensor as tensor,
+    trapezoid as trapezoid,
+)
 from .real import (
     breast_cancer as breast_cancer,
     diabetes as diabetes,
