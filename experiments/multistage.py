@@ -14,7 +14,6 @@ import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
@@ -32,18 +31,11 @@ def start(width: int, seed: int = 0, alpha: float = 1.0) -> px.TwoLayer:
     return px.TwoLayer(inner[:, :1], inner[:, 1], draws[:width], activation="tanh")
 
 
-def spectrum(problem, network):
-    """λ_i of the Gram matrix of the features, by an SVD of the weighted features."""
-    z = network.w @ problem.x.T + network.b[:, None]
-    features = network.activation(z).T * jnp.sqrt(problem.sample_weights)[:, None]
-    return jnp.linalg.svd(features, compute_uv=False) ** 2
-
-
 RECORD = {
     "network": lambda problem, network: network,
     "condensation": px.diagnostics.condensation,
     "distance": px.diagnostics.amplitude_distance,
-    "spectrum": spectrum,
+    "spectrum": px.diagnostics.spectrum,
 }
 
 
@@ -64,8 +56,10 @@ def numbers(problem, network, run) -> dict:
     stages = px.stages.multistage(run, problem)
     rows = {time: at(run, time) for time in (0.0, *LISTED)}
     seen = run.saved["condensation"]
-    spectra = np.asarray(run.saved["spectrum"])
-    ranks = {epsilon: np.sum(spectra > epsilon, axis=1) for epsilon in THRESHOLDS}
+    ranks = {
+        epsilon: px.diagnostics.epsilon_rank(run.saved["spectrum"], epsilon)
+        for epsilon in THRESHOLDS
+    }
     model = px.dynamics.reduced.moment_flow(problem, network, t1=20.0)
     loss = np.interp(model.times, run.times, run.losses)
     early = np.asarray(model.times) <= float(stages.entry)
@@ -117,8 +111,8 @@ def draw(problem, network, run, path: Path) -> None:
     axes[2].plot(times, np.sqrt(network.width) * run.saved["distance"][shown])
     axes[2].set_ylabel("√n W₁(|c|, ‖v‖)")
     for epsilon, style in zip(THRESHOLDS, ("-", "--"), strict=True):
-        rank = np.sum(np.asarray(run.saved["spectrum"])[shown] > epsilon, axis=1)
-        axes[3].step(times, rank, style, where="post", label=f"ε = {epsilon:g}")
+        rank = px.diagnostics.epsilon_rank(run.saved["spectrum"], epsilon)
+        axes[3].step(times, rank[shown], style, where="post", label=f"ε = {epsilon:g}")
     axes[3].set(ylabel="ε-rank of\nfeatures", xlabel=f"time ({run.time_unit})")
     axes[3].legend(fontsize="small")
     axes[0].set_xlabel("")

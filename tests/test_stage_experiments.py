@@ -28,15 +28,6 @@ def test_the_start_is_drawn_by_numpy():
     np.testing.assert_array_equal(network.b, draws[5::2])
 
 
-def test_the_spectrum_is_that_of_the_gram_matrix():
-    problem = px.problems.sine_and_square(num_data=9)
-    network = reference.start(4)
-    w, b = np.asarray(network.w), np.asarray(network.b)
-    features = np.tanh(np.asarray(problem.x) @ w.T + b)
-    gram = np.linalg.eigvalsh(features.T @ features / 9)[::-1]
-    np.testing.assert_allclose(reference.spectrum(problem, network), gram, atol=1e-15)
-
-
 def test_curves_are_crossed_between_saved_times():
     at = np.array([0.0, 1.0, 3.0])
     losses = np.array([[4.0, 2.0, 1.0], [4.0, 3.0, 2.5]])

@@ -21,6 +21,19 @@ from .directions import (
     directions as directions,
     display_order as display_order,
 )
+from .error_bound import ErrorBound as ErrorBound, error_bound as error_bound
+from .rank import (
+    Spectrum as Spectrum,
+    entropy_rank as entropy_rank,
+    epsilon_rank as epsilon_rank,
+    feature_spectrum as feature_spectrum,
+    least_epsilon as least_epsilon,
+    numerical_rank as numerical_rank,
+    spectra as spectra,
+    spectral_participation as spectral_participation,
+    spectrum as spectrum,
+    stable_rank as stable_rank,
+)
 from .wasserstein import (
     amplitude_distance as amplitude_distance,
     distances_from as distances_from,

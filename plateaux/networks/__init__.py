@@ -29,6 +29,7 @@ from .initialisers import INITIALISERS as INITIALISERS, initialiser as initialis
 from .mlp import MLP as MLP, mlp as mlp, normalise as normalise
 from .network import (
     Network as Network,
+    features as features,
     outputs as outputs,
     preactivations as preactivations,
 )

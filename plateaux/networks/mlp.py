@@ -122,9 +122,13 @@ class MLP(Network):
         """What the activation is applied to: z_1 … z_L of one sample."""
         return self._forward(x)[0]
 
+    def units(self, x: Float[Array, " d"]) -> tuple[Float[Array, " _"], ...]:
+        """Values of the hidden units: h_1 … h_L of one sample."""
+        return self._forward(x)[1]
+
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*o"]:
         """The output for one sample: shape (), or (out_dim,)."""
-        return self._output(self._forward(x)[1])
+        return self._output(self._forward(x)[1][-1])
 
     def frozen(
         self, x: Float[Array, " d"], slopes: tuple[Float[Array, " _"], ...]
@@ -138,23 +142,24 @@ class MLP(Network):
         Returns:
             The z_l, and the output.
         """
-        zs, h = self._forward(x, slopes)
-        return zs, self._output(h)
+        zs, hs = self._forward(x, slopes)
+        return zs, self._output(hs[-1])
 
     def _output(self, h):
         f = self.readout @ h
         return f if self.readout_bias is None else f + self.readout_bias
 
     def _forward(self, x, slopes=None):
-        """The pre-activations of all hidden layers, and the units h_L of the last."""
-        zs, h = [], x
+        """The pre-activations and the units of all hidden layers."""
+        zs, hs, h = [], [], x
         for layer in range(self.depth):
             z = self._preactivation(layer, h)
             phi = self.activation(z) if slopes is None else slopes[layer] * z
             skip = self.kind == "residual" and layer > 0
             h = h + self.residual_scale * phi if skip else phi
             zs.append(z)
-        return tuple(zs), h
+            hs.append(h)
+        return tuple(zs), tuple(hs)
 
     def _preactivation(self, layer, h):
         a = self.weights[layer] @ h

@@ -41,6 +41,10 @@ class Network(eqx.Module):
     def hidden(self, x: Float[Array, " d"]) -> tuple[Float[Array, " n"], ...]:
         """Pre-activations of one sample, one array per hidden layer."""
 
+    def units(self, x: Float[Array, " d"]) -> tuple[Float[Array, " n"], ...]:
+        """Values of the hidden units for one sample, one array per hidden layer."""
+        return tuple(self.activation(z) for z in self.hidden(x))
+
 
 def outputs(network: Network, x: Any) -> Float[Array, "K ..."]:
     """Outputs f(x_k) of a network on a data set.
@@ -93,6 +97,35 @@ def preactivations(network: Network, x: Any) -> tuple[Float[Array, "_ K"], ...]:
          [-1.  7.]]
     """
     return jax.vmap(network.hidden, out_axes=1)(_check_inputs(network, x))
+
+
+def features(network: Network, x: Any) -> tuple[Float[Array, "K _"], ...]:
+    """Neuron functions φ_j(x_k): the values of the units of every hidden layer.
+
+    Those of the last layer are what the output combines linearly. In a residual layer
+    they are the h_l that the next layer sees, the skipped part included.
+
+    Args:
+        network: Any network.
+        x: Inputs, shape (K, d), one row a datum.
+
+    Returns:
+        One array (K, units of the layer) per hidden layer.
+
+    Raises:
+        TypeError: If `x` is not of floating dtype.
+        ValueError: If `x` is not of shape (K, d), d the network's inputs.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from plateaux.networks import TwoLayer
+        >>> net = TwoLayer(w=[[1.0], [-2.0]], b=[0.0, 1.0], c=[2.0, 1.0])
+        >>> (phi,) = features(net, jnp.array([[-1.0], [3.0]]))
+        >>> print(phi)
+        [[0. 3.]
+         [3. 0.]]
+    """
+    return jax.vmap(network.units)(_check_inputs(network, x))
 
 
 def extended(x: Float[Array, "K d"]) -> Float[Array, "K D"]:
