@@ -1,5 +1,6 @@
 """Stages: what a trajectory went through."""
 
+from ._tables import Plateaus as Plateaus
 from .explain import (
     Explanation as Explanation,
     PlateauKind as PlateauKind,
@@ -12,4 +13,5 @@ from .multistage import (
     first_below as first_below,
     multistage as multistage,
 )
-from .plateau import Plateaus as Plateaus, plateaus as plateaus
+from .plateau import plateaus as plateaus
+from .staircase import Staircase as Staircase, staircase as staircase

@@ -23,7 +23,8 @@ from ..patterns.cells import check_cells
 from ..patterns.pattern import pattern
 from ..problems.problem import Problem
 from ._modes import Numbers, is_saved, look_at, modes_at, network_at
-from .plateau import Plateaus, plateaus
+from ._tables import Plateaus
+from .plateau import plateaus
 
 
 class PlateauKind(enum.IntEnum):

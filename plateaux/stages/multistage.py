@@ -35,7 +35,8 @@ from ..dynamics.trajectory import Trajectory
 from ..networks.two_layer import TwoLayer, inner_weights
 from ..problems.problem import Problem
 from ._modes import network_at
-from .plateau import Plateaus, plateaus
+from ._tables import Plateaus
+from .plateau import plateaus
 
 
 class Escape(enum.IntEnum):

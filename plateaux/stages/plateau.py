@@ -9,48 +9,17 @@ not a string of plateaus; the raw number is reported beside it.
 |d log L / d log t| < `threshold`, and which lasts at least a factor `min_ratio`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
 from ..dynamics.trajectory import Trajectory
+from ._tables import Plateaus, Rows, finite_part, table_of
 
 DEFINITIONS = ("slope", "pattern")
-
-
-class Plateaus(eqx.Module):
-    """Plateaus in order of time, a table of fixed size.
-
-    Attributes:
-        start: When it begins; inf in unused rows.
-        end: When it ends, or the last time seen if it is censored; inf in unused rows.
-        dwell: end − start; 0 in unused rows.
-        level: Loss at its end.
-        drop: Fall of the loss from this level to the next plateau's level, or to the
-            last loss seen if there is no next; 0 if censored.
-        censored: Whether it was still running when the run, or its table of events,
-            ended: the true dwell is at least this long.
-        count: Rows in use.
-        overflow: Whether there were more than the table holds (the first are kept),
-            or the trajectory's own table of events was too small.
-        raw_count: By pattern, the number of intervals between steps at which any
-            pair flipped, chatter included; by slope the number of flat intervals
-            before `min_ratio` is applied.
-    """
-
-    start: Float[Array, " P"]
-    end: Float[Array, " P"]
-    dwell: Float[Array, " P"]
-    level: Float[Array, " P"]
-    drop: Float[Array, " P"]
-    censored: Bool[Array, " P"]
-    count: Int[Array, ""]
-    overflow: Bool[Array, ""]
-    raw_count: Int[Array, ""]
 
 
 def plateaus(
@@ -120,7 +89,7 @@ def check_options(
 
 @eqx.filter_jit
 def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
-    times, losses, last = _finite_part(run)
+    times, losses, last = finite_part(run)
     log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
     slope = jnp.diff(log_loss[1:]) / jnp.diff(jnp.log(times[1:]))
     flat = (jnp.abs(slope) < threshold) & (
@@ -138,8 +107,8 @@ def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
     final = jax.lax.cummin(jnp.where(ends, index, flat.size - 1), reverse=True) + 1
     start, end = times[:-1], times[final]
     long = starts & (end >= min_ratio * start)
-    rows = _Rows(start, end, censored=final == last)
-    return _table(rows, long, size, losses, run, raw, jnp.zeros((), bool))
+    rows = Rows(start, end, censored=final == last)
+    return table_of(rows, long, size, losses, run, raw, jnp.zeros((), bool))
 
 
 @eqx.filter_jit
@@ -150,7 +119,7 @@ def _by_pattern(run: Trajectory, size: int | None) -> Plateaus:
             "The trajectory must have watched its patterns for plateaus by pattern, "
             "but has no events; train with `watch=True`."
         )
-    times, losses, last = _finite_part(run)
+    times, losses, last = finite_part(run)
     stop = times[last]
     # Nothing is known beyond the last event of a table that was too small.
     latest = jnp.max(jnp.where(jnp.isfinite(events.time), events.time, 0), initial=0)
@@ -159,43 +128,10 @@ def _by_pattern(run: Trajectory, size: int | None) -> Plateaus:
         [jnp.zeros_like(times[:1]), jnp.minimum(events.time, stop), stop[None]]
     )
     by_event = jnp.concatenate([events.time <= stop, jnp.zeros(1, bool)])
-    rows = _Rows(edges[:-1], edges[1:], censored=~by_event)
+    rows = Rows(edges[:-1], edges[1:], censored=~by_event)
     proper = rows.end > rows.start
     changes = run.stats.pattern_changes
     raw = jnp.sum(proper, dtype=jnp.int32) if changes is None else changes + 1
-    return _table(rows, proper, size or proper.size, losses, run, raw, events.overflow)
-
-
-class _Rows(NamedTuple):
-    start: Float[Array, " m"]
-    end: Float[Array, " m"]
-    censored: Bool[Array, " m"]
-
-
-def _finite_part(run: Trajectory):
-    """Times, losses with what follows the last finite one replaced by it, its index."""
-    finite = jnp.isfinite(run.losses)
-    last = jnp.maximum(jnp.sum(finite, dtype=jnp.int32) - 1, 0)
-    return run.times, jnp.where(finite, run.losses, run.losses[last]), last
-
-
-def _table(rows: _Rows, chosen, size: int, losses, run, raw, overflow) -> Plateaus:
-    """The first `size` of the chosen rows, with levels and drops."""
-    index = jnp.nonzero(chosen, size=size, fill_value=0)[0]
-    found = jnp.sum(chosen, dtype=jnp.int32)
-    used = jnp.arange(size, dtype=jnp.int32) < found
-    start, end, censored = (column[index] for column in rows)
-    level = jnp.interp(end, run.times, losses)
-    following = jnp.concatenate([used[1:], jnp.zeros(1, bool)])
-    after = jnp.where(following, jnp.roll(level, -1), losses[-1])
-    return Plateaus(
-        start=jnp.where(used, start, jnp.inf),
-        end=jnp.where(used, end, jnp.inf),
-        dwell=jnp.where(used, end - start, 0),
-        level=jnp.where(used, level, 0),
-        drop=jnp.where(used & ~censored, level - after, 0),
-        censored=used & censored,
-        count=jnp.minimum(found, size),
-        overflow=overflow | (found > size),
-        raw_count=raw,
+    return table_of(
+        rows, proper, size or proper.size, losses, run, raw, events.overflow
     )

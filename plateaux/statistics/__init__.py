@@ -29,6 +29,10 @@ from .sequences import (
     bernoulli_sequence as bernoulli_sequence,
     mean_sequence as mean_sequence,
 )
+from .staircases import (
+    StaircaseSummary as StaircaseSummary,
+    staircase_summary as staircase_summary,
+)
 from .summary import (
     PlateauSummary as PlateauSummary,
     plateau_summary as plateau_summary,

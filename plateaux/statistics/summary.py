@@ -121,7 +121,7 @@ def plateau_summary(
         outcomes=_tally(labels),
         pooled_lanes=int(pooled.sum()),
         num_plateaus_mean=float(count[pooled].mean()) if pooled.any() else None,
-        num_plateaus=_quartiles(count[pooled], confidence),
+        num_plateaus=quartiles(count[pooled], confidence),
         overflowed=int((overflow & pooled).sum()),
         pooled_plateaus=int(used.sum()),
         censored_plateaus=int((censored & used).sum()),
@@ -189,10 +189,11 @@ def _tally(labels: np.ndarray) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _quartiles(count: np.ndarray, confidence: float) -> Interval | None:
-    if not count.size:
+def quartiles(values: np.ndarray, confidence: float) -> Interval | None:
+    """Quartiles of numbers with their intervals; None if there are no numbers."""
+    if not values.size:
         return None
-    return quantile_band(count.astype(float), QUARTILES, confidence=confidence)
+    return quantile_band(values.astype(float), QUARTILES, confidence=confidence)
 
 
 def _proportion(flags: Any, lanes: int, confidence: float) -> Interval:
