@@ -1,0 +1,199 @@
+"""The staircase: the ε-rank of the features rises in steps while the loss falls.
+
+A 1-50-50-1 tanh network learns sin 2πx + ½ sin 6πx + ¼ sin 12πx on [−1, 1] (400 Gauss
+points), by gradient descent from Xavier weights (long clean steps) and by Adam from
+Xavier, uniform and structured first weights. Printed: loss and ε-ranks of both hidden
+layers at listed steps, the steps of the rank and the drops of the loss they belong to,
+Spearman correlations, the lower bound of the error by ε-rank next to the error.
+
+    python experiments/rank_staircase.py [--smoke] [--out FOLDER]
+"""
+
+import argparse
+import functools as ft
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import plateaux as px
+
+WIDTH, STEP_SIZE = 50, 0.05
+EPSILONS = (1e-3, 1e-6)  # of Gram matrices in L²(−1, 1), weights of sum 2
+BOUNDS = tuple(10.0**-k for k in range(2, 11))
+GAMMAS = (5.0, 15.0, 40.0)
+SMOKE = 0.02  # share of the steps
+EXPECTED = Path(__file__).parent / "expected" / "rank_staircase.json"
+
+
+@ft.cache
+def rule() -> px.problems.Quadrature:
+    """The inner product in which everything is measured."""
+    return px.problems.gauss_legendre(400)
+
+
+def target(x):
+    """Three frequencies."""
+    wave = lambda k: jnp.sin(2 * jnp.pi * k * x[0])
+    return wave(1) + 0.5 * wave(3) + 0.25 * wave(6)
+
+
+def problem() -> px.Problem:
+    """½ mean square, the measure dx/2."""
+    return px.problems.sampled(target, rule(), name="three waves")
+
+
+def start(law: str, key: int = 0) -> px.MLP:
+    """W_l (drawn as (in, out)), b_l: "xavier" normal without biases, or "uniform"."""
+    key, layers = jax.random.PRNGKey(key), []
+    for i, o in ((1, WIDTH), (WIDTH, WIDTH), (WIDTH, 1)):
+        key, first, second = jax.random.split(key, 3)
+        if law == "xavier":
+            w = jax.random.normal(first, (i, o)) * np.sqrt(2 / (i + o))
+            b = jnp.zeros(o)
+        else:
+            draw = ft.partial(jax.random.uniform, minval=-1.0, maxval=1.0)
+            w, b = draw(first, (i, o)) / np.sqrt(i), draw(second, (o,)) / np.sqrt(i)
+        layers.append((w.T, b))
+    weights, biases = zip(*layers, strict=True)
+    return px.MLP(
+        weights[:2], biases[:2], weights[2][0], biases[2][0], activation="tanh"
+    )
+
+
+def structured(gamma: float) -> px.MLP:
+    """First layer tanh(γ s_j (x − ξ_j)), ξ evenly spaced, random signs; rest Xavier."""
+    xi = jnp.linspace(-1, 1, WIDTH)
+    sign = jnp.where(jax.random.bernoulli(jax.random.key(0), 0.5, (WIDTH,)), 1.0, -1.0)
+    rest = start("xavier")
+    return px.MLP(
+        (gamma * sign[:, None], rest.weights[1]),
+        (-gamma * sign * xi, rest.biases[1]),
+        rest.readout,
+        rest.readout_bias,
+        activation="tanh",
+    )
+
+
+RECORD = {
+    "spectra": lambda _, network: px.diagnostics.spectra(
+        None, network, quadrature=rule()
+    ),
+    "bound": lambda _, network: px.diagnostics.error_bound(
+        None, network, BOUNDS, quadrature=rule(), target=target
+    ),
+}
+
+
+def train(network, optimizer, num_steps: int, listed, times: int = 150):
+    """A run saved at listed steps and log-spaced ones; gradient descent if None."""
+    steps = px.log_spaced(times).steps(num_steps, None)
+    steps = np.union1d(steps, [s for s in listed if s <= num_steps])
+    unit = STEP_SIZE if optimizer is None else 1.0  # of time
+    save = px.at([unit * float(s) for s in steps])
+    optimizer = px.gradient_descent(STEP_SIZE) if optimizer is None else optimizer
+    return px.descend(
+        problem(), network, optimizer, num_steps=num_steps, save=save, record=RECORD
+    )
+
+
+def ranks(run, layer: int = -1):
+    """At every saved time and both ε, shape (t, 2)."""
+    return np.asarray(
+        px.diagnostics.epsilon_rank(run.saved["spectra"][layer], EPSILONS)
+    )
+
+
+def numbers(run, listed) -> dict:
+    """What is claimed of one run."""
+    of = {layer: ranks(run, layer) for layer in (0, -1)}
+    found = px.stages.staircase(run, of[-1][:, 0])
+    bound = run.saved["bound"]
+    best = np.max(np.asarray(bound.bound), axis=1)
+    rows = [int(np.argmax(run.steps == s)) for s in (0, *listed) if s in run.steps]
+    steps = int(found.num_steps)
+    return {
+        "steps": [int(run.steps[i]) for i in rows],
+        "losses": [float(run.losses[i]) for i in rows],
+        "ranks": [of[-1][i].tolist() for i in rows],
+        "ranks_first_layer": [of[0][i].tolist() for i in rows],
+        "treads": np.asarray(found.rank)[: steps + 1].tolist(),
+        "steps_matched": [int(np.sum(found.matched)), steps],
+        "drops": int(found.num_drops),
+        "spearman": float(found.spearman),
+        "bound_over_error": [float(v) for v in (best / np.asarray(bound.error))[rows]],
+        "bound_holds": bool(np.all(best <= np.asarray(bound.error) + 1e-12)),
+    }
+
+
+def draw(runs: dict, path: Path) -> None:
+    """Staircases over losses, and the last run's bound."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    for ax, (name, run) in zip(axes.flat, runs.items(), strict=False):
+        shown = np.asarray(run.steps) > 0
+        steps = np.asarray(run.steps)[shown]
+        ax.loglog(steps, run.losses[shown], color="black")
+        ax.set(xlabel="step", ylabel="loss", title=name)
+        right = ax.twinx()
+        for layer, style in ((0, ":"), (-1, "-")):
+            for column, color in ((0, "tab:blue"), (1, "tab:orange")):
+                right.step(
+                    steps,
+                    ranks(run, layer)[shown, column],
+                    style,
+                    where="post",
+                    color=color,
+                    label=f"layer {1 if layer == 0 else 2}, ε = {EPSILONS[column]:g}",
+                )
+        right.set_ylabel("ε-rank")
+    axes.flat[0].figure.axes[4].legend(fontsize="small", loc="upper left")
+    fig.savefig(path, dpi=130)
+
+
+def runs(share: float = 1.0) -> dict:
+    """All runs by name, with their listed steps."""
+    size = lambda steps: max(int(share * steps), 20)
+    adam = optax.adam(1e-3)
+    gd = (1000, 2000, 3000, 40_000)
+    of_adam = (500, 1000, 3000, 5000, 10_000)
+    made = {
+        "gradient descent, Xavier": (start("xavier"), None, 40_000, gd),
+        "Adam, Xavier": (start("xavier"), adam, 10_000, of_adam),
+        "Adam, uniform": (start("uniform"), adam, 5000, of_adam[:4]),
+    }
+    for gamma in GAMMAS:
+        name = f"Adam, structured γ = {gamma:g}"
+        made[name] = (structured(gamma), adam, 500, (500,))
+    return {
+        name: (train(network, optimizer, size(steps), listed), listed)
+        for name, (network, optimizer, steps, listed) in made.items()
+    }
+
+
+def main() -> None:
+    """Run, print, draw, compare with the expected numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a fiftieth of the steps")
+    parser.add_argument("--out", type=Path, default=Path("runs/rank_staircase"))
+    args = parser.parse_args()
+    made = runs(SMOKE if args.smoke else 1.0)
+    found = {name: numbers(run, listed) for name, (run, listed) in made.items()}
+    for name, values in found.items():
+        print(name)
+        for key, value in values.items():
+            print(f"    {key}: {value}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    shown = dict(list(made.items())[:3] + list(made.items())[-1:])
+    draw({name: run for name, (run, _) in shown.items()}, args.out / "staircase.png")
+    (args.out / "staircase.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"figure and numbers: {args.out}")
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    main()
