@@ -1,19 +1,16 @@
 r"""Networks of any depth: plain, residual and layer-normalised."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
-from . import _draws, _shapes
+from . import _shapes
 from .activations import Activation, activation as find_activation
 from .network import Network
-from .schemes import scheme as find_scheme
 
 KINDS = ("plain", "residual", "normalised")
 
@@ -189,96 +186,6 @@ def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
     """
     centred = a - jnp.mean(a)
     return centred / jnp.sqrt(jnp.mean(centred**2) + eps)
-
-
-def mlp(
-    key: Array,
-    *,
-    widths: Any,
-    in_dim: int,
-    out_dim: int | None = None,
-    kind: str = "plain",
-    activation: Any = "relu",
-    initialiser: Any = "he",
-    scale: Any = 1.0,
-    dtype: Any = None,
-    bias: str | None = None,
-    readout_bias: bool = False,
-    learn_normalisation: bool = False,
-    residual_scale: Any = None,
-    eps: Any = 1e-5,
-) -> MLP:
-    """Draw an `MLP`, every layer by one scheme, independently.
-
-    Args:
-        key: Random key.
-        widths: Units of the hidden layers, at least one layer.
-        in_dim: Number of inputs d.
-        out_dim: Number of outputs; None for a scalar output of shape ().
-        kind: "plain", "residual" or "normalised", see `MLP`.
-        activation: An activation or its name.
-        initialiser: A key of `SCHEMES`, or a function like them.
-        scale: Positive factor of all drawn weights and biases; may be traced.
-        dtype: float32 or float64; float64 if x64 is on, else float32, if None.
-        bias: Law of the biases, "zero", "normal" or "uniform"; the scheme's own if
-            None. With zero biases a homogeneous network is homogeneous in x.
-        readout_bias: Whether the output has a bias, drawn by the same law.
-        learn_normalisation: Whether the normalised kind has gains (ones) and shifts
-            (zeros) that train.
-        residual_scale: Branch scale of the residual kind; 1/√L if None.
-        eps: The ε of the normalised kind.
-
-    Returns:
-        The network.
-
-    Raises:
-        TypeError: If a dimension is not an integer or `dtype` is not a float's.
-        ValueError: If a dimension is below 1, `scale` is not positive, a name is
-            unknown, or the widths do not fit the kind.
-
-    Example:
-        >>> net = mlp(jax.random.key(0), widths=(8, 6), in_dim=3, out_dim=2)
-        >>> net.widths, net(jnp.ones(3)).shape
-        ((8, 6), (2,))
-    """
-    dims = _dimensions(widths, in_dim, out_dim)
-    draw, dtype = find_scheme(initialiser), _draws.floating_dtype(dtype)
-    scale = jnp.asarray(_checks.positive("scale", scale), dtype)
-    law = {} if bias is None else {"bias": bias}
-    keys = jax.random.split(key, len(dims) - 1)
-    layers = [
-        [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype, **law)]
-        for k, i, o in zip(keys, dims[:-1], dims[1:], strict=True)
-    ]
-    weights, biases = zip(*layers, strict=True)
-    readout = weights[-1][0] if out_dim is None else weights[-1]
-    out_bias = biases[-1][0] if out_dim is None else biases[-1]
-    return MLP(
-        weights[:-1],
-        biases[:-1],
-        readout,
-        out_bias if readout_bias else None,
-        kind=kind,
-        activation=activation,
-        residual_scale=residual_scale,
-        eps=eps,
-        gains=[jnp.ones_like(b) for b in biases[:-1]] if learn_normalisation else None,
-        shifts=[jnp.zeros_like(b) for b in biases[:-1]]
-        if learn_normalisation
-        else None,
-    )
-
-
-def _dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
-    """All layer sizes from the input to the output, else a refusal."""
-    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
-        raise ValueError(
-            "Argument `widths` must be a non-empty sequence of integers, one a hidden "
-            f"layer, but is {widths!r}."
-        )
-    hidden = [_checks.count(f"widths[{i}]", n) for i, n in enumerate(widths)]
-    out = 1 if out_dim is None else _checks.count("out_dim", out_dim)
-    return [_checks.count("in_dim", in_dim), *hidden, out]
 
 
 def _residual_scale(value: Any, kind: str, depth: int) -> float:
