@@ -23,7 +23,6 @@ from .designed import (
     unit_kinks as unit_kinks,
     zero_bias as zero_bias,
 )
-from .drawn import mlp as mlp
 from .featured import (
     local_features as local_features,
     multi_scale as multi_scale,
@@ -33,7 +32,7 @@ from .featured import (
 )
 from .first_layers import FIRST_LAYERS as FIRST_LAYERS, first_layer as first_layer
 from .initialisers import INITIALISERS as INITIALISERS, initialiser as initialiser
-from .mlp import MLP as MLP, normalise as normalise
+from .mlp import MLP as MLP, mlp as mlp, normalise as normalise
 from .network import (
     Network as Network,
     features as features,

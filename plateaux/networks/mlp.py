@@ -1,14 +1,16 @@
 r"""Networks of any depth: plain, residual and layer-normalised."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
-from . import _shapes
+from . import _draws, _layers, _shapes
 from .activations import Activation, activation as find_activation
 from .network import Network
 
@@ -186,6 +188,95 @@ def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
     """
     centred = a - jnp.mean(a)
     return centred / jnp.sqrt(jnp.mean(centred**2) + eps)
+
+
+def mlp(
+    key: jax.Array,
+    *,
+    widths: Any,
+    in_dim: int,
+    out_dim: int | None = None,
+    kind: str = "plain",
+    activation: Any = "relu",
+    initialiser: Any = "he",
+    scale: Any = 1.0,
+    dtype: Any = None,
+    bias: str | None = None,
+    readout_bias: bool = False,
+    learn_normalisation: bool = False,
+    residual_scale: Any = None,
+    eps: Any = 1e-5,
+    first_layer: Any = None,
+    first_layer_options: Mapping[str, Any] | None = None,
+) -> MLP:
+    """Draw an `MLP`, every layer by one scheme, independently.
+
+    A first layer of its own leaves the draws of all other layers as they are.
+
+    Args:
+        key: Random key.
+        widths: Units of the hidden layers, at least one layer.
+        in_dim: Number of inputs d.
+        out_dim: Number of outputs; None for a scalar output of shape ().
+        kind: "plain", "residual" or "normalised", see `MLP`.
+        activation: An activation or its name.
+        initialiser: A key of `SCHEMES`, or a function like them.
+        scale: Positive factor of all drawn weights and biases; may be traced.
+        dtype: float32 or float64; float64 if x64 is on, else float32, if None.
+        bias: Law of the biases, "zero", "normal" or "uniform"; the scheme's own if
+            None. With zero biases a homogeneous network is homogeneous in x.
+        readout_bias: Whether the output has a bias, drawn by the same law.
+        learn_normalisation: Whether the normalised kind has gains (ones) and shifts
+            (zeros) that train.
+        residual_scale: Branch scale of the residual kind; 1/√L if None.
+        eps: The ε of the normalised kind.
+        first_layer: How W_1 and b_1 are drawn, a key of `FIRST_LAYERS` or `SCHEMES` or
+            a function like them; by `initialiser` if None. "structured" takes the law
+            of `activation` unless its options give one; `bias` is not for this layer.
+        first_layer_options: Options of the first layer by name, such as {"gamma": 5.0};
+            their values may be traced.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: If a dimension is not an integer or `dtype` is not a float's.
+        ValueError: If a dimension is below 1, `scale` is not positive, a name is
+            unknown, the widths do not fit the kind, or there are options without a
+            first layer.
+
+    Example:
+        >>> net = mlp(jax.random.key(0), widths=(8, 6), in_dim=3, out_dim=2)
+        >>> net.widths, net(jnp.ones(3)).shape
+        ((8, 6), (2,))
+        >>> how = dict(activation="tanh", first_layer="structured")
+        >>> net = mlp(jax.random.key(0), widths=(3, 3), in_dim=1, **how)
+        >>> print(-net.biases[0] / net.weights[0][:, 0])
+        [-1.  0.  1.]
+    """
+    dims = _layers.dimensions(widths, in_dim, out_dim)
+    dtype = _draws.floating_dtype(dtype)
+    scale = jnp.asarray(_checks.positive("scale", scale), dtype)
+    draw = _layers.by_scheme(initialiser, bias)
+    first = _layers.first(draw, first_layer, first_layer_options, activation)
+    layers = _layers.draw(key, [first] + [draw] * (len(dims) - 2), dims, scale, dtype)
+    weights, biases = zip(*layers, strict=True)
+    readout = weights[-1][0] if out_dim is None else weights[-1]
+    out_bias = biases[-1][0] if out_dim is None else biases[-1]
+    return MLP(
+        weights[:-1],
+        biases[:-1],
+        readout,
+        out_bias if readout_bias else None,
+        kind=kind,
+        activation=activation,
+        residual_scale=residual_scale,
+        eps=eps,
+        gains=[jnp.ones_like(b) for b in biases[:-1]] if learn_normalisation else None,
+        shifts=[jnp.zeros_like(b) for b in biases[:-1]]
+        if learn_normalisation
+        else None,
+    )
 
 
 def _residual_scale(value: Any, kind: str, depth: int) -> float:
