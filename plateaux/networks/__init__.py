@@ -20,11 +20,17 @@ from .classical import (
 )
 from .designed import (
     balanced as balanced,
-    structured as structured,
-    uniform_kinks as uniform_kinks,
     unit_kinks as unit_kinks,
     zero_bias as zero_bias,
 )
+from .featured import (
+    local_features as local_features,
+    multi_scale as multi_scale,
+    random_fourier as random_fourier,
+    structured as structured,
+    uniform_kinks as uniform_kinks,
+)
+from .first_layers import FIRST_LAYERS as FIRST_LAYERS, first_layer as first_layer
 from .initialisers import INITIALISERS as INITIALISERS, initialiser as initialiser
 from .mlp import MLP as MLP, mlp as mlp, normalise as normalise
 from .network import (
@@ -34,5 +40,6 @@ from .network import (
     preactivations as preactivations,
 )
 from .schemes import SCHEMES as SCHEMES, scheme as scheme
+from .structured_layer import law_of as law_of
 from .teachers import teacher as teacher
 from .two_layer import TwoLayer as TwoLayer, imbalance as imbalance

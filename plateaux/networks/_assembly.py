@@ -4,10 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from .. import _checks
-from . import _draws
 from .schemes import Scheme
 from .two_layer import TwoLayer
 
@@ -54,9 +53,3 @@ def assemble(
         p = jnp.zeros(w.shape[1] + 1, w.dtype)
         p = p if intercept is None else p.at[-1:].set(scale * intercept)
     return TwoLayer(scale * w, scale * b, scale * c, p, activation=activation)
-
-
-def box_points(key: Array, n: int, lo: Array, hi: Array) -> Float[Array, "n d"]:
-    """Uniform points of the box with corners `lo` and `hi`."""
-    draws = _draws.uniform(key, (n, lo.shape[0]), lo.dtype)
-    return lo[None, :] + (hi - lo)[None, :] * draws

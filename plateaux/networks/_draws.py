@@ -81,3 +81,9 @@ def box(lo: Any, hi: Any, in_dim: int, dtype: Any) -> tuple[Array, Array]:
             f"{lo} and `hi` is {hi}."
         )
     return corners[0], corners[1]
+
+
+def box_points(key: Array, n: int, lo: Array, hi: Array) -> Float[Array, "n d"]:
+    """Uniform points of the box with corners `lo` and `hi`."""
+    draws = uniform(key, (n, lo.shape[0]), lo.dtype)
+    return lo[None, :] + (hi - lo)[None, :] * draws

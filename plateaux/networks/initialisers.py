@@ -22,7 +22,14 @@ from .classical import (
     xavier,
     xavier_uniform,
 )
-from .designed import balanced, structured, uniform_kinks, unit_kinks, zero_bias
+from .designed import balanced, unit_kinks, zero_bias
+from .featured import (
+    local_features,
+    multi_scale,
+    random_fourier,
+    structured,
+    uniform_kinks,
+)
 from .teachers import teacher
 from .two_layer import TwoLayer
 
@@ -40,6 +47,9 @@ INITIALISERS: dict[str, Callable[..., TwoLayer]] = {
     "uniform_kinks": uniform_kinks,
     "unit_kinks": unit_kinks,
     "structured": structured,
+    "random_fourier": random_fourier,
+    "multi_scale": multi_scale,
+    "local_features": local_features,
     "zero_bias": zero_bias,
     "teacher": teacher,
 }

@@ -1,7 +1,7 @@
 r"""Networks of any depth: plain, residual and layer-normalised."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -10,10 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
-from . import _draws, _shapes
+from . import _draws, _layers, _shapes
 from .activations import Activation, activation as find_activation
 from .network import Network
-from .schemes import scheme as find_scheme
 
 KINDS = ("plain", "residual", "normalised")
 
@@ -192,7 +191,7 @@ def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
 
 
 def mlp(
-    key: Array,
+    key: jax.Array,
     *,
     widths: Any,
     in_dim: int,
@@ -207,8 +206,12 @@ def mlp(
     learn_normalisation: bool = False,
     residual_scale: Any = None,
     eps: Any = 1e-5,
+    first_layer: Any = None,
+    first_layer_options: Mapping[str, Any] | None = None,
 ) -> MLP:
     """Draw an `MLP`, every layer by one scheme, independently.
+
+    A first layer of its own leaves the draws of all other layers as they are.
 
     Args:
         key: Random key.
@@ -227,6 +230,11 @@ def mlp(
             (zeros) that train.
         residual_scale: Branch scale of the residual kind; 1/√L if None.
         eps: The ε of the normalised kind.
+        first_layer: How W_1 and b_1 are drawn, a key of `FIRST_LAYERS` or `SCHEMES` or
+            a function like them; by `initialiser` if None. "structured" takes the law
+            of `activation` unless its options give one; `bias` is not for this layer.
+        first_layer_options: Options of the first layer by name, such as {"gamma": 5.0};
+            their values may be traced.
 
     Returns:
         The network.
@@ -234,22 +242,24 @@ def mlp(
     Raises:
         TypeError: If a dimension is not an integer or `dtype` is not a float's.
         ValueError: If a dimension is below 1, `scale` is not positive, a name is
-            unknown, or the widths do not fit the kind.
+            unknown, the widths do not fit the kind, or there are options without a
+            first layer.
 
     Example:
         >>> net = mlp(jax.random.key(0), widths=(8, 6), in_dim=3, out_dim=2)
         >>> net.widths, net(jnp.ones(3)).shape
         ((8, 6), (2,))
+        >>> how = dict(activation="tanh", first_layer="structured")
+        >>> net = mlp(jax.random.key(0), widths=(3, 3), in_dim=1, **how)
+        >>> print(-net.biases[0] / net.weights[0][:, 0])
+        [-1.  0.  1.]
     """
-    dims = _dimensions(widths, in_dim, out_dim)
-    draw, dtype = find_scheme(initialiser), _draws.floating_dtype(dtype)
+    dims = _layers.dimensions(widths, in_dim, out_dim)
+    dtype = _draws.floating_dtype(dtype)
     scale = jnp.asarray(_checks.positive("scale", scale), dtype)
-    law = {} if bias is None else {"bias": bias}
-    keys = jax.random.split(key, len(dims) - 1)
-    layers = [
-        [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype, **law)]
-        for k, i, o in zip(keys, dims[:-1], dims[1:], strict=True)
-    ]
+    draw = _layers.by_scheme(initialiser, bias)
+    first = _layers.first(draw, first_layer, first_layer_options, activation)
+    layers = _layers.draw(key, [first] + [draw] * (len(dims) - 2), dims, scale, dtype)
     weights, biases = zip(*layers, strict=True)
     readout = weights[-1][0] if out_dim is None else weights[-1]
     out_bias = biases[-1][0] if out_dim is None else biases[-1]
@@ -267,18 +277,6 @@ def mlp(
         if learn_normalisation
         else None,
     )
-
-
-def _dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
-    """All layer sizes from the input to the output, else a refusal."""
-    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
-        raise ValueError(
-            "Argument `widths` must be a non-empty sequence of integers, one a hidden "
-            f"layer, but is {widths!r}."
-        )
-    hidden = [_checks.count(f"widths[{i}]", n) for i, n in enumerate(widths)]
-    out = 1 if out_dim is None else _checks.count("out_dim", out_dim)
-    return [_checks.count("in_dim", in_dim), *hidden, out]
 
 
 def _residual_scale(value: Any, kind: str, depth: int) -> float:

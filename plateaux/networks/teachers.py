@@ -88,7 +88,7 @@ def _random_teacher(key, width, in_dim, lo, hi, dtype):
     """Unit neurons through uniform points of the box, with signs."""
     key_w, key_u, key_c = jax.random.split(key, 3)
     w = _draws.directions(key_w, width, in_dim, dtype)
-    u = _assembly.box_points(key_u, width, *_draws.box(lo, hi, in_dim, dtype))
+    u = _draws.box_points(key_u, width, *_draws.box(lo, hi, in_dim, dtype))
     b = -jnp.sum(w * u, axis=1)
     return w, b, _draws.signs(key_c, (width,), dtype)
 

@@ -1,6 +1,7 @@
 """Lanes: the points of a grid made ready, and how their networks are drawn."""
 
 import contextlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,9 @@ def make_network(
         size = {"width": network["width"], "affine": network["affine"]}
         return INITIALISERS[name](key, **size, **common, scale=scale, **start)
     _checks.known(f"initialiser of the network kind {kind!r}", name, SCHEMES)
+    # Keys that are not options of mlp are those of its first layer.
+    mine = inspect.signature(mlp).parameters
+    options = {key: network.pop(key) for key in [*network] if key not in mine}
     # Options of a scheme travel with it: mlp hands on only what all schemes share.
     law = {"bias": start.pop("bias")} if "bias" in start else {}
     draw = lambda key, **given: scheme(name)(key, **given, **start)
@@ -137,6 +141,7 @@ def make_network(
         **common,
         **law,
         **network,
+        first_layer_options=options,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import _checks
-from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, mlp
+from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, first_layer, mlp
 from ..problems import PROBLEMS
 from ..stages import plateaus
 from ..stages.plateau import DEFINITIONS
@@ -56,6 +56,9 @@ class ProblemTable(tables.ChoiceTable):
 class NetworkTable(tables.ChoiceTable):
     """Which network; further keys are options of `px.networks.mlp`.
 
+    One of them is `first_layer`; then the options of all first layers named there,
+    such as `gamma`, are keys too.
+
     Attributes:
         kind: "two_layer", "mlp", "residual" or "normalised".
         width: Hidden neurons n of a two-layer network.
@@ -66,6 +69,7 @@ class NetworkTable(tables.ChoiceTable):
 
     header: ClassVar[str] = "network"
     noun: ClassVar[str] = "network kind"
+    lists: ClassVar[frozenset[str]] = frozenset({"scales"})
     chooser: ClassVar[str] = "kind"
     kind: Any = leaf(one_of(lambda: KINDS), "two_layer")
     width: Any = leaf(at_least(1), None)
@@ -86,12 +90,17 @@ class NetworkTable(tables.ChoiceTable):
         )
 
     def functions(self, name: str) -> list[Callable]:
-        """`mlp`, for all but two-layer networks."""
-        return [] if name == "two_layer" else [mlp]
+        """`mlp` and the first layers, for all but two-layer networks."""
+        if name == "two_layer":
+            return []
+        own = self.options.get(name, {})
+        named = own.get("first_layer", self.options.get("first_layer", ()))
+        return [mlp, *map(first_layer, tables.as_tuple(named))]
 
     def reserved(self) -> set[str]:
         """What other leaves and tables give."""
         given = {"key", "in_dim", "out_dim", "initialiser", "scale", "dtype"}
+        given |= {"fan_in", "fan_out", "first_layer_options"}
         return given | set(self.keys())
 
 
@@ -105,6 +114,7 @@ class InitialiserTable(tables.ChoiceTable):
     """
 
     header: ClassVar[str] = "initialiser"
+    lists: ClassVar[frozenset[str]] = frozenset({"scales"})
     name: Any = leaf(one_of(lambda: INITIALISERS))
     scale: Any = leaf(positive, 1.0)
 

@@ -164,6 +164,21 @@ def test_deep_networks_and_single_precision():
     assert not np.array_equal(data["loss"][0], data["loss"][1])
 
 
+def test_lanes_are_drawn_with_the_first_layer():
+    network = DEEP | {"first_layer": "structured", "activation": "sin", "gamma": 5.0}
+    spec = tiny(network=network, initialiser={"name": "he"})
+    (one,) = prepare(spec)
+    got = leaves(draw_chunk(spec, one, 1).network, 1)  # lane 3
+    key = jax.random.fold_in(jax.random.key(7), 3)
+    how = {"widths": (3,), "in_dim": 1, "activation": "sin", "initialiser": "he"}
+    options = {"gamma": 5.0, "law": "waves"}
+    net = px.networks.mlp(
+        key, **how, first_layer="structured", first_layer_options=options
+    )
+    for a, b in zip(got, jax.tree.leaves(net), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
 def test_diverged_lanes_are_an_outcome():
     changes = {"network": {"activation": "leaky_relu"}, "method": {"step_size": 1e6}}
     data = sweep(tiny(**changes, sweep={"lanes": 2}))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from plateaux.sweeps import SweepSpec, read_spec
+from plateaux.sweeps.grid import grid
 from plateaux.sweeps.lanes import prepare
 from plateaux.sweeps.spec import QUICK, TABLES
 from plateaux.sweeps.toml import dumps
@@ -112,6 +113,20 @@ def test_chunk_is_at_most_all_lanes():
     assert (spec.chunk, spec.num_chunks) == (3, 1)
 
 
+DEEP = {"kind": "mlp", "width": None, "widths": [[3, 3]]}
+
+
+def test_first_layers_of_deep_networks_bring_their_options():
+    entries = {"first_layer": "structured", "gamma": [5.0, 15.0]}
+    spec = tiny(network=DEEP | entries, initialiser={"name": "he"})
+    assert SweepSpec.from_toml(spec.to_toml()) == spec
+    labels = [one.point.label for one in prepare(spec)]
+    assert labels == ["network.gamma=5.0", "network.gamma=15.0"]
+    own = {"mlp": {"first_layer": "multi_scale", "scales": [1, 2]}}
+    (point,) = grid(tiny(network=DEEP | own, initialiser={"name": "he"}))
+    assert point.settings["network"]["scales"] == (1, 2)
+
+
 REFUSALS = [
     ({"methods": {}}, "table or key of a sweep must be .* 'methods'; .* 'method'"),
     ({"precision": "double"}, "precision must be one of float32, float64"),
@@ -140,6 +155,12 @@ REFUSALS = [
     (
         {"network": {"kind": ["two_layer", "mlp"], "widths": [[2]], "bias": "zero"}},
         r"`bias` of \[network\] must .*'two_layer' has no .* \[network.mlp\]",
+    ),
+    ({"network": DEEP | {"gamma": 2.0}}, r"key of \[network\] for 'mlp'"),
+    ({"network": DEEP | {"first_layer": "hee"}}, "first layer must be .* mean 'he'"),
+    (
+        {"network": DEEP | {"first_layer": "structured", "sigma": 2.0}},
+        r"key of \[network\] for 'mlp' must be one of .*gamma, .* is 'sigma'",
     ),
     ({"initialiser": {"name": "hee"}}, "did you mean 'he'"),
     ({"initialiser": {"scale": 0}}, "`initialiser.scale` must be positive"),

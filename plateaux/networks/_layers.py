@@ -1,0 +1,58 @@
+"""How the layers of a deep network are drawn: each by a scheme and a key of its own."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+from .. import _checks
+from .first_layers import first_layer, own_options
+from .schemes import Scheme, scheme
+
+
+def dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
+    """All layer sizes from the input to the output, else a refusal."""
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
+        raise ValueError(
+            "Argument `widths` must be a non-empty sequence of integers, one a hidden "
+            f"layer, but is {widths!r}."
+        )
+    hidden = [_checks.count(f"widths[{i}]", n) for i, n in enumerate(widths)]
+    out = 1 if out_dim is None else _checks.count("out_dim", out_dim)
+    return [_checks.count("in_dim", in_dim), *hidden, out]
+
+
+def by_scheme(initialiser: Any, bias: str | None) -> Scheme:
+    """The scheme of that name, with a law of the biases unless it is its own."""
+    draw = scheme(initialiser)
+    return draw if bias is None else partial(draw, bias=bias)
+
+
+def first(draw: Scheme, name: Any, options: Any, activation: Any) -> Scheme:
+    """How the first layer is drawn: by `draw` if no other way is named."""
+    options = dict(options or {})
+    if name is None:
+        if options:
+            raise ValueError(
+                "Argument `first_layer_options` must be left out unless `first_layer` "
+                f"is given, but holds {', '.join(options)}."
+            )
+        return draw
+    draw = first_layer(name, activation=activation)
+    for key in options if isinstance(name, str) else ():
+        what = f"option of the first layer {name!r}"
+        _checks.known(what, key, own_options(draw))
+    return partial(draw, **options)
+
+
+def draw(
+    key: Array, draws: Sequence[Scheme], dims: Sequence[int], scale: Array, dtype: Any
+) -> list[list[Array]]:
+    """Weights and biases of every layer, times `scale`."""
+    keys = jax.random.split(key, len(draws))
+    return [
+        [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype)]
+        for draw, k, i, o in zip(draws, keys, dims[:-1], dims[1:], strict=True)
+    ]
