@@ -13,7 +13,8 @@ a kink is 0, so that the Hessian of the loss there is the Hessian of the cell.
 | `leaky_relu` | z if z > 0 else slope z | 1 if z > 0 else slope | slope at z = 0 |
 | `step` | 1 if z > 0 else 0 | 0 everywhere | value 0 at z = 0 |
 | `elephant` | 1/(1+\|z/a\|^d) | smooth for d > 1 | derivative 0 at z = 0 |
-| `tanh`, `softplus`, `gelu`, `erf`, `sin`, `identity` | textbook | textbook | smooth |
+| `elu` | z if z > 0 else exp(z) − 1 | 1 if z > 0 else exp(z) | smooth; φ''(0) = 1 |
+| `tanh`, `softplus`, `gelu`, `erf`, `sin`, `cos`, `identity` | textbook | | smooth |
 """
 
 import abc
@@ -189,6 +190,28 @@ def _sigmoid_tangent(primals, tangents):
 
 
 @dataclass(frozen=True)
+class ELU(Activation):
+    """z for z > 0, exp(z) − 1 otherwise; the second derivative at 0 is 1.
+
+    Reference: Clevert, Unterthiner & Hochreiter (2015), arXiv:1511.07289.
+    """
+
+    def __call__(self, z):
+        return jnp.where(z > 0, z, jnp.expm1(_not_above_zero(z)))
+
+    def derivative(self, z):
+        return jnp.where(z > 0, jnp.ones_like(z), jnp.exp(_not_above_zero(z)))
+
+    def second_derivative(self, z):
+        return jnp.where(z > 0, jnp.zeros_like(z), jnp.exp(_not_above_zero(z)))
+
+
+def _not_above_zero(z):
+    """Z where it is not above 0, else 0: no exponential overflows."""
+    return jnp.where(z > 0, jnp.zeros_like(z), z)
+
+
+@dataclass(frozen=True)
 class GELU(Activation):
     """z Φ(z) with the exact Gaussian distribution function Φ (not the tanh fit)."""
 
@@ -229,6 +252,20 @@ class Sin(Activation):
 
     def second_derivative(self, z):
         return -jnp.sin(z)
+
+
+@dataclass(frozen=True)
+class Cos(Activation):
+    """Cosine."""
+
+    def __call__(self, z):
+        return jnp.cos(z)
+
+    def derivative(self, z):
+        return -jnp.sin(z)
+
+    def second_derivative(self, z):
+        return -jnp.cos(z)
 
 
 @dataclass(frozen=True)
@@ -322,9 +359,11 @@ relu3 = ReLUPower(3)
 leaky_relu = LeakyReLU()
 tanh = Tanh()
 softplus = Softplus()
+elu = ELU()
 gelu = GELU()
 erf = Erf()
 sin = Sin()
+cos = Cos()
 elephant = Elephant()
 step = Step()
 identity = Identity()
@@ -336,9 +375,11 @@ ACTIVATIONS: dict[str, Activation] = {
     "leaky_relu": leaky_relu,
     "tanh": tanh,
     "softplus": softplus,
+    "elu": elu,
     "gelu": gelu,
     "erf": erf,
     "sin": sin,
+    "cos": cos,
     "elephant": elephant,
     "step": step,
     "identity": identity,

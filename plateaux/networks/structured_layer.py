@@ -8,7 +8,9 @@ from jaxtyping import Array, Float
 from .. import _checks
 from . import _draws
 from .activations import (
+    ELU,
     GELU,
+    Cos,
     Identity,
     LeakyReLU,
     ReLU,
@@ -19,8 +21,8 @@ from .activations import (
 )
 from .schemes import Layer
 
-RAMPS = (ReLU, ReLUPower, LeakyReLU, Softplus, GELU, Identity)
-WAVES = (Sin,)
+RAMPS = (ReLU, ReLUPower, LeakyReLU, Softplus, ELU, GELU, Identity)
+WAVES = (Cos, Sin)
 
 
 def structured(

@@ -15,9 +15,11 @@ VALUES = {
     "leaky_relu": lambda z: np.maximum(z, 0.01 * z),
     "tanh": np.tanh,
     "softplus": lambda z: np.logaddexp(z, 0),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
     "gelu": lambda z: z * scipy.special.ndtr(z),
     "erf": scipy.special.erf,
     "sin": np.sin,
+    "cos": np.cos,
     "elephant": lambda z: 1 / (1 + np.abs(z) ** 4),
     "step": lambda z: np.heaviside(z, 0.0),
     "identity": lambda z: z,
@@ -29,9 +31,11 @@ AT_ZERO = {  # name -> (value, derivative)
     "leaky_relu": (0.0, 0.01),
     "tanh": (0.0, 1.0),
     "softplus": (np.log(2.0), 0.5),
+    "elu": (0.0, 1.0),
     "gelu": (0.0, 0.5),
     "erf": (0.0, 2 / np.sqrt(np.pi)),
     "sin": (0.0, 1.0),
+    "cos": (1.0, 0.0),
     "elephant": (1.0, 0.0),
     "step": (0.0, 0.0),
     "identity": (0.0, 1.0),
@@ -102,7 +106,9 @@ def test_flags_say_what_the_function_does(name):
     assert phi.homogeneous == bool(jnp.allclose(phi(3 * z), 3 * phi(z), rtol=1e-12))
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elephant", "tanh", "gelu"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "elephant", "tanh", "elu", "gelu"]
+)
 def test_nan_stays_nan(name):
     assert bool(jnp.isnan(ACTIVATIONS[name](jnp.array(jnp.nan))))
 
@@ -126,6 +132,16 @@ def test_softplus_is_exact_and_has_all_derivatives():
     assert float(third(0.0)) == float(jax.grad(jax.grad(jax.grad(phi)))(0.0)) == 0.0
     assert float(jax.grad(third)(0.0)) == pytest.approx(-1 / 8)
     assert phi(jnp.array([-1e300, 1e300])).tolist() == [0.0, 1e300]
+
+
+def test_elu_overflows_nowhere():
+    z = jnp.array([-1e300, 1e300])
+    for f, ends in (
+        (activation("elu"), [-1.0, 1e300]),
+        (activation("elu").derivative, [0.0, 1.0]),
+        (jax.vmap(jax.grad(activation("elu"))), [0.0, 1.0]),
+    ):
+        np.testing.assert_array_equal(f(z), ends)
 
 
 def test_elephant_shape():
