@@ -74,32 +74,6 @@ def qr(matrix: Float[Array, "m n"]) -> tuple[Float[Array, "m k"], Float[Array, "
     return q, r
 
 
-def singular_values(matrix: Float[Array, "m n"]) -> Float[Array, " k"]:
-    """Singular values in decreasing order, k = min(m, n), those of R of the QR.
-
-    Example:
-        >>> print(singular_values(jnp.array([[0.0, 3.0], [0.0, 4.0]])))
-        [5. 0.]
-    """
-    return jnp.linalg.svd(qr_triangle(matrix), compute_uv=False)
-
-
-def singular_vectors(
-    matrix: Float[Array, "m n"],
-) -> tuple[Float[Array, "m k"], Float[Array, " k"], Float[Array, "k n"]]:
-    """U, σ and Vᵀ of the reduced singular value decomposition, by way of the QR.
-
-    Example:
-        >>> u, values, vt = singular_vectors(jnp.array([[0.0, 3.0], [0.0, 4.0]]))
-        >>> print(jnp.round(u @ (values[:, None] * vt), 12))
-        [[0. 3.]
-         [0. 4.]]
-    """
-    q, r = qr(matrix)
-    left, values, right = jnp.linalg.svd(r, full_matrices=False)
-    return q @ left, values, right
-
-
 def solve_triangle(
     matrix: Float[Array, "n n"],
     target: Float[Array, "n ..."],

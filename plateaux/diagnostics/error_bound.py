@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
-from .._factorisations import qr, singular_vectors
+from .._factorisations import qr
 from ..networks.mlp import MLP
 from ..networks.network import Network, extended, features, outputs
 from ..networks.two_layer import TwoLayer
@@ -102,7 +102,7 @@ def error_bound(
     goal = root * f.reshape(len(points), -1)
     readout, added = _last_layer(network, points)
     phi = features(network, points)[-1]
-    left, values, right = singular_vectors(root * phi)
+    left, values, right = jnp.linalg.svd(root * phi, full_matrices=False)
     coefficients = right @ readout.T  # (k, o): Vᵀc
     shares = values[:, None] * coefficients
     error = jnp.linalg.norm(goal - root * outputs(network, points).reshape(goal.shape))

@@ -24,7 +24,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
-from .._factorisations import singular_values
 from ..networks.network import Network, features
 from ..problems.problem import Problem
 from ..problems.quadrature import Quadrature
@@ -149,7 +148,8 @@ def feature_spectrum(phi: Any, weights: Any) -> Spectrum:
             "Argument `phi` must have shape (Q, n) and `weights` (Q,), but they have "
             f"shapes {phi.shape} and {weights.shape}."
         )
-    values = singular_values(jnp.sqrt(weights)[:, None] * phi)
+    weighted = jnp.sqrt(weights)[:, None] * phi
+    values = jnp.linalg.svd(weighted, compute_uv=False)
     padding = (0, phi.shape[1] - values.shape[0])
     return Spectrum(jnp.pad(values, padding), jnp.sum(weights))
 

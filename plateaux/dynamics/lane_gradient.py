@@ -1,11 +1,13 @@
-r"""Loss and gradient of many two-layer networks at once, lanes in the last axis.
+r"""Loss and gradient of many networks at once, in blocks of lanes that fit the cache.
 
-One network uses the closed form of `evaluate`. Under `jax.vmap` its n × K arrays would
-come with the lanes in front, and travel to memory and back. Here they never exist: for
-a block of lanes the neurons are gone through one by one, with arrays of K × block that
-stay in the cache and whose last axis, the lanes, fills the vector units.
+Under `jax.vmap` the n × K arrays of `evaluate` would come with all lanes in front, and
+travel to memory and back. For two-layer networks they never exist here: for a block of
+lanes the neurons are gone through one by one, with arrays of K × block that stay in the
+cache and whose last axis, the lanes, fills the vector units. All other networks are
+taken a few at a time on CPUs, the fewer the larger they are.
 """
 
+import functools as ft
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +23,7 @@ from .gradient import Evaluation, evaluate
 _BLOCK = 64  # lanes that are computed together
 _FEW_LANES = 16  # below, vectors along the lanes are too short
 _FEW_INPUTS = 4  # above, matrix products are faster
+_TOGETHER = 2**15  # values of units that are computed together, 256 kB of float64
 
 
 def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
@@ -39,8 +42,7 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
         >>> print(evaluate_unwatched(problem, net).gradient.c)
         [2.5]
     """
-    if not _has_layout(problem, network):
-        return evaluate(problem, network)._replace(preactivations=())
+    lanes_last = _has_layout(problem, network)
     arrays, static = eqx.partition((problem, network), eqx.is_array)
     build = lambda arrays: eqx.combine(arrays, static)
 
@@ -54,11 +56,13 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
     def many(num, batched, arrays):
         data, networks = batched[0]
         alike = all(jax.tree.leaves(networks)) and not any(jax.tree.leaves(data))
-        if num < _FEW_LANES or not alike:
-            axes = jax.tree.map(lambda on: 0 if on else None, batched[0])
-            result = jax.vmap(plain, in_axes=(axes,))(arrays)
-        else:
+        if alike and lanes_last and num >= _FEW_LANES:
             result = _many(*build(arrays))
+        else:
+            axes = jax.tree.map(lambda on: 0 if on else None, batched[0])
+            together = jax.vmap(plain, in_axes=(axes,))
+            block = _TOGETHER // _num_values(problem, network)
+            result = _in_blocks(plain, together, arrays, max(block, 1), alike)
         return result, jax.tree.map(lambda _: True, result)
 
     # what is differentiated takes the plain way: a `custom_vmap` cannot be reversed
@@ -74,6 +78,29 @@ def _has_layout(problem: Any, network: Any) -> bool:
         and isinstance(network, TwoLayer)
         and network.activation.homogeneous
         and problem.in_dim <= _FEW_INPUTS
+    )
+
+
+def _num_values(problem: Any, network: Any) -> int:
+    """Values of hidden units at all points: what one lane needs room for."""
+    units = eqx.filter_eval_shape(network.hidden, problem.x[0])
+    return problem.num_data * sum(z.size for z in units)
+
+
+def _in_blocks(plain, together, arrays, block: int, alike: bool):
+    """The results of all lanes; on CPUs of so many at a time if only networks differ."""
+    problem, networks = arrays
+    if not alike or jax.tree.leaves(networks)[0].shape[0] <= block:
+        return together(arrays)
+    of_one = lambda problem, network: plain((problem, network))
+    few_at_a_time = lambda problem, networks: jax.lax.map(
+        ft.partial(of_one, problem), networks, batch_size=block
+    )
+    return jax.lax.platform_dependent(
+        problem,
+        networks,
+        cpu=few_at_a_time,
+        default=lambda problem, networks: together((problem, networks)),
     )
 
 

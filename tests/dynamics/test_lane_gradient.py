@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import plateaux as px
-from plateaux.dynamics import evaluate, evaluate_unwatched
+from plateaux.dynamics import evaluate, evaluate_unwatched, lane_gradient
 from plateaux.dynamics.lane_gradient import _BLOCK, _FEW_LANES, _many
 
 from ..closeness import assert_close
@@ -96,3 +96,19 @@ def test_batches_of_batches_and_derivatives(key):
     along = lambda function: jax.jvp(total(function), (many,), (many,))[1]
     assert_close(along(size), along(plain))
     assert_close(jax.vmap(jax.grad(size))(many), jax.vmap(jax.grad(plain))(many))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_other_networks_are_taken_a_few_at_a_time(block, key, monkeypatch):
+    data = problem(in_dim=2)
+    draw = lambda k: px.networks.mlp(k, widths=(4, 3), in_dim=2, activation="tanh")
+    many = jax.vmap(draw)(jax.random.split(key, 5))
+    # Nine data and seven units: 63 values a lane.
+    monkeypatch.setattr(lane_gradient, "_TOGETHER", 63 * block + 10)
+    assert_close(together(data, many), one_by_one(data, many))
+    size = lambda net: evaluate_unwatched(data, net).loss
+    plain = lambda net: evaluate(data, net).loss
+    reverse = jax.vmap(jax.grad(size))(many)
+    assert_close(reverse, jax.vmap(jax.grad(plain))(many))
+    text = str(jax.make_jaxpr(jax.vmap(size))(many))
+    assert ("scan" in text) == (block < 5)
