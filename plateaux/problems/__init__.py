@@ -81,3 +81,4 @@ from .synthetic import (
     sine as sine,
     step as step,
 )
+from .task import Task as Task

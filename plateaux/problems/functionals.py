@@ -6,7 +6,7 @@ each an integral of a density that may hold derivatives of the network at a poin
     L(θ) = Σ_parts Σ_k w_k ℓ(u_θ, x_k).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -50,7 +50,7 @@ class Part(eqx.Module):
     weights: Float[Array, " K"]
     density: Callable[..., Any]
 
-    def __init__(self, name: str, x: Any, weights: Any, density: Any):
+    def __init__(self, name: Any, x: Any, weights: Any, density: Any):
         if not isinstance(name, str):
             raise TypeError(f"Argument `name` must be a word, but is {name!r}.")
         x = _checks.finite("x", _checks.floating("x", x))
@@ -123,7 +123,7 @@ class Functional(Task):
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Any,
         *,
         order: Any,
         solution: Any = None,
@@ -159,9 +159,7 @@ class Functional(Task):
         return jnp.sum(jnp.stack(list(losses)))
 
 
-def part_losses(
-    problem: Functional, network: Network | Function
-) -> dict[str, Float[Array, ""]]:
+def part_losses(problem: Any, network: Any) -> dict[str, Float[Array, ""]]:
     """The losses of the parts, which sum to the loss.
 
     Args:
@@ -198,9 +196,7 @@ class SolutionError(NamedTuple):
     relative: Float[Array, ""]
 
 
-def solution_error(
-    problem: Functional, network: Network | Function, quadrature: Quadrature
-) -> SolutionError:
+def solution_error(problem: Any, network: Any, quadrature: Quadrature) -> SolutionError:
     """The L² distance from the solution, by a quadrature of one's own.
 
     Args:
@@ -250,7 +246,7 @@ class _HalfSquare(eqx.Module):
         return self.operator(u, x) ** 2 / 2
 
 
-def residual(operator: Callable[..., Any]) -> Callable[..., Any]:
+def residual(operator: Any) -> Callable[..., Any]:
     """The density ½ r(u, x)² of an equation r(u, x) = 0.
 
     Args:
