@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import plateaux as px
-from plateaux.diagnostics import condensation
+from plateaux.diagnostics import condensation, spectra
 from plateaux.dynamics.hessian import gauss_newton, hessian
 from plateaux.patterns import best_loss, cell_fit, segmented_fit
 from plateaux.problems import (
@@ -170,7 +170,8 @@ def test_a_batch_is_a_loop(key):
     one = [jax.tree.map(lambda leaf, i=i: leaf[i], nets) for i in range(3)]
     loss = eqx.filter_jit(px.loss)
     np.testing.assert_allclose(batch, [loss(problem, n) for n in one], rtol=1e-13)
-    # and functionals themselves are pytrees: three weights of the ends
+    # and functionals themselves are pytrees of arrays alone: three weights of the ends
+    np.testing.assert_allclose(jax.jit(px.loss)(problem, one[0]), batch[0], rtol=1e-13)
     scale = jnp.array([0.5, 1.0, 2.0])
     ends = lambda p: p.parts[1].weights
     weighted = lambda s: eqx.tree_at(ends, problem, s * ends(problem))
@@ -209,12 +210,15 @@ def test_deep_networks_train(optimizer, dtype, key):
     record = {
         "parts": part_losses,
         "error": lambda problem, u: solution_error(problem, u, rule),
+        "ranks": lambda problem, u: spectra(problem, u, quadrature=rule),
     }
     run = px.descend(problem, u, optimizer, num_steps=60, record=record)
     assert run.losses.dtype == run.saved["error"].relative.dtype == jnp.dtype(dtype)
     assert run.losses[-1] < 0.1 * run.losses[0]
     parts = run.saved["parts"]
     np.testing.assert_allclose(parts["inside"] + parts["ends"], run.losses, rtol=1e-5)
+    shapes = [s.singular_values.shape for s in run.saved["ranks"]]
+    assert shapes == [(len(run.times), 6)] * 2
     last = solution_error(problem, run.network, rule)
     np.testing.assert_allclose(run.saved["error"].relative[-1], last.relative, 1e-5)
 
