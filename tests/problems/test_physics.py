@@ -128,8 +128,9 @@ def test_points_cover_domain_and_boundary():
     inside, sides = problem.parts
     assert inside.x.shape == (9, 2)
     assert sides.x.shape == (12, 2)
-    on_side = jnp.sum((sides.x == 0) | (sides.x == 2), axis=1)
-    assert on_side.tolist() == [1] * 12
+    on_side = (sides.x == 0) | (sides.x == 2)
+    assert jnp.sum(on_side, axis=1).tolist() == [1] * 12
+    assert jnp.sum(on_side, axis=0).tolist() == [6, 6]
     np.testing.assert_allclose(jnp.mean(sides.x, axis=0), [1.0, 1.0])
     for part, total in ((inside, 1.0), (sides, 100.0)):
         np.testing.assert_allclose(jnp.sum(part.weights), total, rtol=1e-14)
