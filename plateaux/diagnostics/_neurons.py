@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from ..networks.mlp import MLP
 from ..networks.network import Network, extended
 from ..networks.two_layer import TwoLayer, inner_weights
-from ..problems.problem import Problem, check_match
+from ..problems.problem import Problem, check_data, check_match
 
 
 class Neurons(NamedTuple):
@@ -28,11 +28,7 @@ class Neurons(NamedTuple):
 
 def check(problem: Any, network: Any) -> None:
     """Refuse what is not data, or a network that does not fit them."""
-    if not isinstance(problem, Problem):
-        raise TypeError(
-            "Argument `problem` must be a Problem, data with a loss, but is a "
-            f"{type(problem).__name__}."
-        )
+    check_data(problem)
     if not isinstance(network, Network):
         raise TypeError(
             "Argument `network` must be a network such as px.TwoLayer, but is a "

@@ -40,7 +40,7 @@ from .. import _checks
 from ..networks.activations import Identity, LeakyReLU, ReLU
 from ..networks.two_layer import TwoLayer
 from ..problems.losses import SquaredError
-from ..problems.problem import Problem, check_match
+from ..problems.problem import Problem, check_data, check_match
 from .exponential_sums import ExponentialSums, first_negative, growth
 from .trajectory import EventKind, Events
 
@@ -129,6 +129,7 @@ def cell_flow(
 
 
 def _check_kind(problem: Problem, network: TwoLayer) -> None:
+    check_data(problem)
     if not isinstance(network, TwoLayer):
         raise TypeError(
             f"Argument `network` must be a TwoLayer, but is a {type(network).__name__}."

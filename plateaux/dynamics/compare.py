@@ -18,7 +18,8 @@ from jaxtyping import Array, Float, Int
 from .. import _checks
 from ..networks.network import Network, outputs
 from ..networks.two_layer import TwoLayer
-from ..problems.problem import Problem, check_match, loss
+from ..problems.problem import check_match, loss
+from ..problems.task import Task
 from .trajectory import EventKind, Events, Trajectory
 
 _REMEDY = 'record={"network": lambda problem, network: network}'
@@ -63,7 +64,7 @@ class Comparison(eqx.Module):
 def compare(
     flow: Trajectory,
     descent: Trajectory,
-    problem: Problem,
+    problem: Task,
     *,
     threshold: Any = 0.1,
     curvature: bool = True,
@@ -184,7 +185,7 @@ def _vector(network: Network) -> Float[Array, " p"]:
 
 
 @eqx.filter_jit
-def _measure(problem: Problem, times, ours, theirs) -> dict[str, Array]:
+def _measure(problem: Task, times, ours, theirs) -> dict[str, Array]:
     """All distances that are plain sums."""
     a, b = (jax.vmap(_vector)(networks) for networks in (ours, theirs))
     length = lambda rows: jnp.sqrt(jnp.sum(rows**2, axis=-1))
@@ -211,13 +212,13 @@ def _event_counts(events: Events | None) -> Int[Array, " kinds"] | None:
     return jnp.sum(same, axis=1, dtype=jnp.int32)
 
 
-def _sharpness(problem: Problem, descent: Trajectory, networks) -> Array:
+def _sharpness(problem: Task, descent: Trajectory, networks) -> Array:
     step = descent.times[-1] / descent.steps[-1].astype(descent.times.dtype)
     return step * _largest_curvatures(problem, networks)
 
 
 @eqx.filter_jit
-def _largest_curvatures(problem: Problem, networks) -> Float[Array, " t"]:
+def _largest_curvatures(problem: Task, networks) -> Float[Array, " t"]:
     """λ_max(∇²L) of every network, densely."""
     params, static = eqx.partition(networks, eqx.is_inexact_array)
 
@@ -277,7 +278,7 @@ def _canonical(network: TwoLayer) -> Float[np.ndarray, "... n u"]:
     return np.concatenate([v, c], axis=-1)
 
 
-def modified_gradient(problem: Problem, network: Network, step_size: Any) -> Network:
+def modified_gradient(problem: Task, network: Network, step_size: Any) -> Network:
     r"""Gradient of the modified loss L + (h/4)‖∇L‖², which descent follows.
 
     ∇L + (h/2) ∇²L ∇L: descent with step size h stays within O(h²) of the flow
@@ -296,7 +297,8 @@ def modified_gradient(problem: Problem, network: Network, step_size: Any) -> Net
         ValueError: If the activation has a kink: there ∇²L misses its jumps.
 
     Example:
-        >>> problem = Problem(jnp.array([[1.0]]), jnp.array([0.0]))
+        >>> import plateaux as px
+        >>> problem = px.Problem(jnp.array([[1.0]]), jnp.array([0.0]))
         >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[2.0], activation="identity")
         >>> print(modified_gradient(problem, net, 0.1).c)
         [3.7]

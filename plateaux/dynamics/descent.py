@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 from .. import _checks
 from ..networks.network import Network, preactivations
 from ..networks.two_layer import imbalance_drift
-from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, check_match, loss
+from ..problems.task import Task
 from . import watch as watching
 from .gradient import evaluate
 from .lane_gradient import evaluate_unwatched
@@ -29,7 +29,7 @@ _OPTAX_PROMOTION = jax.numpy_dtype_promotion("standard")
 
 
 def descend(
-    problem: Problem | LinearEquation,
+    problem: Task,
     network: Network,
     optimizer: Any,
     *,
@@ -54,7 +54,7 @@ def descend(
     steps. `Trajectory.time_unit` says which.
 
     Args:
-        problem: Data and loss, or a linear equation.
+        problem: Data and loss, a linear equation or a functional.
         network: Initial network; for many at once use `jax.vmap`.
         optimizer: `px.gradient_descent(h)` or an optax transformation; those that ask
             for the value, gradient or value function (line searches) get them.

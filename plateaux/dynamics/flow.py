@@ -13,12 +13,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks
-from ..networks.activations import LeakyReLU, ReLU
+from ..networks.activations import Activation, LeakyReLU, ReLU, ReLUPower
 from ..networks.mlp import MLP
 from ..networks.network import Network
 from ..networks.two_layer import TwoLayer, imbalance_drift
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
+from ..problems.task import Task
 from . import deep_flow as deep, kinked_flow as kinked
 from .equal_data import merge_equal, name_data
 from .kinked_stiff import stiff_attempt
@@ -33,7 +34,7 @@ _DEFAULT_RTOL = {"float64": 1e-8, "float32": 1e-4}
 
 
 def flow(
-    problem: Problem,
+    problem: Task,
     network: Network,
     *,
     t1: Any,
@@ -64,7 +65,7 @@ def flow(
     begin at initial sizes like 1e-12 end at the right time.
 
     Args:
-        problem: Data and loss.
+        problem: Data and loss; with smooth activations an equation or a functional too.
         network: Initial network; for many at once use `flow_many`, or `jax.vmap`.
         t1: How long, in flow time; positive.
         rtol: Error allowed a step, relative to each neuron's own norm; None means
@@ -112,7 +113,7 @@ def flow(
     arguments = checked(problem, t1, rtol, atol, save, max_events, max_steps, method)
     _checks.known("mode of derivatives", derivatives, ("forward", "reverse"))
     recorded = tuple((record or {}).items())
-    if is_deep(network, method):
+    if is_deep(problem, network, method):
         run, arguments = _deep, arguments.without_series()
     elif is_kinked(problem, network):
         run = ft.partial(_kinked, reverse=derivatives == "reverse")
@@ -133,7 +134,7 @@ def flow(
 
 
 def check_flow(
-    problem: Problem,
+    problem: Task,
     network: Network,
     *,
     t1: Any,
@@ -148,14 +149,16 @@ def check_flow(
     check_match(problem, network)
     checked(problem, t1, rtol, atol, LogSpaced(2), max_events, max_steps, method)
     _checks.count("lanes", lanes)
-    if not is_deep(network, method):
+    if not is_deep(problem, network, method):
         is_kinked(problem, network)
 
 
-def is_deep(network: Network, method: str) -> bool:
+def is_deep(problem: Task, network: Network, method: str) -> bool:
     """Whether the flow is that of an `MLP` with events, which is explicit only."""
     activation = network.activation
-    if not isinstance(network, MLP) or not isinstance(activation, ReLU | LeakyReLU):
+    if not isinstance(problem, Problem) or not isinstance(network, MLP):
+        return False
+    if not isinstance(activation, ReLU | LeakyReLU):
         return False
     if method == "stiff":
         raise ValueError(
@@ -165,9 +168,12 @@ def is_deep(network: Network, method: str) -> bool:
     return True
 
 
-def is_kinked(problem: Problem, network: Network) -> bool:
+def is_kinked(problem: Task, network: Network) -> bool:
     """Whether the flow has events; a network or loss without any flow is refused."""
     activation = network.activation
+    if not isinstance(problem, Problem):
+        _check_smooth(problem, activation)
+        return False
     if not activation.kinked:
         return False
     if not isinstance(activation, ReLU | LeakyReLU) or not isinstance(
@@ -189,6 +195,16 @@ def is_kinked(problem: Problem, network: Network) -> bool:
             f"TwoLayer, but is {type(problem.loss).__name__}."
         )
     return True
+
+
+def _check_smooth(problem: Task, activation: Activation) -> None:
+    """Refuse activations with a derivative that jumps where derivatives count."""
+    if activation.kinked or isinstance(activation, ReLUPower):
+        raise ValueError(
+            "The activation must be smooth, for example tanh, to have a gradient flow "
+            f"of a {type(problem).__name__}, but is {activation}; train on it with "
+            "px.descend."
+        )
 
 
 class Arguments(eqx.Module):
@@ -235,11 +251,6 @@ class Arguments(eqx.Module):
 
 def checked(problem, t1, rtol, atol, save, max_events, max_steps, method) -> Arguments:
     """The arguments of a flow, or a refusal."""
-    if not isinstance(problem, Problem):
-        raise TypeError(
-            "Argument `problem` must be a Problem to have a gradient flow, but is a "
-            f"{type(problem).__name__}; train on it with px.descend."
-        )
     dtype = problem.x.dtype
     t1 = _checks.positive("t1", t1)
     if not isinstance(save, Save):
@@ -453,7 +464,7 @@ def _outcome(status) -> Outcome:
     return outcome
 
 
-def record_all(problem: Problem, networks: Network, record) -> dict[str, Any]:
+def record_all(problem: Task, networks: Network, record) -> dict[str, Any]:
     """The recorded functions at saved networks, one saved time after another."""
     if not record:
         return {}

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
+from ..problems.task import Task
 from . import deep_flow as deep, kinked_flow as kinked, smooth_flow as smooth
 from .equal_data import merge_equal, name_data
 from .flow import (
@@ -30,7 +31,7 @@ from .trajectory import Trajectory
 
 
 def flow_many(
-    problem: Problem,
+    problem: Task,
     networks: Network,
     *,
     t1: Any,
@@ -87,9 +88,11 @@ def flow_many(
     lanes = min(_checks.count("lanes", lanes), total)
     recorded = tuple((record or {}).items())
     way = _way(problem, one, arguments)
-    data, kept = merge_equal(problem) if way is _KINKED else (problem, None)
+    data, kept = problem, None
     if way is not _KINKED:
         arguments = arguments.without_series()
+    elif isinstance(problem, Problem):
+        data, kept = merge_equal(problem)
     states, _ = _run(way, data, networks, arguments, lanes, progress)
     runs = _trajectories(way, problem, networks, arguments, states, recorded)
     return runs if kept is None else name_data(runs, kept)
@@ -141,8 +144,8 @@ class _Way(NamedTuple):
     trajectory: Callable[..., Trajectory]
 
 
-def _way(problem: Problem, network: Network, arguments: Arguments) -> _Way:
-    if is_deep(network, arguments.method):
+def _way(problem: Task, network: Network, arguments: Arguments) -> _Way:
+    if is_deep(problem, network, arguments.method):
         return _DEEP
     return _KINKED if is_kinked(problem, network) else _SMOOTH
 

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from ..networks.network import Network, extended, preactivations
 from ..networks.two_layer import TwoLayer
-from ..problems.equations import LinearEquation
 from ..problems.problem import Problem, loss
+from ..problems.task import Task
 
 
 class Evaluation(NamedTuple):
@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
     preactivations: tuple[Float[Array, "n K"], ...]
 
 
-def evaluate(problem: Problem | LinearEquation, network: Network) -> Evaluation:
+def evaluate(problem: Task, network: Network) -> Evaluation:
     """Loss, gradient and pre-activations at a network.
 
     Args:

@@ -1,6 +1,6 @@
 """The Hessian of the loss, its product with a vector, and the Gauss–Newton matrix.
 
-Two-layer networks use closed forms, a few matrix products; every other network uses
+Two-layer networks on data use closed forms, a few matrix products; all else uses
 automatic differentiation. At a kink the second derivative of the activation counts
 as 0: the Hessian of a network with kinks is that of its cell.
 """
@@ -15,10 +15,11 @@ from jaxtyping import Array, Float
 
 from ..networks.network import Network, extended, outputs
 from ..networks.two_layer import TwoLayer
-from ..problems.problem import Problem, loss
+from ..problems.problem import Problem, check_data, loss
+from ..problems.task import Task
 
 
-def hessian(problem: Problem, network: Network) -> Float[Array, "p p"]:
+def hessian(problem: Task, network: Network) -> Float[Array, "p p"]:
     r"""The Hessian ∇²L(θ) as a dense matrix.
 
     Parameters are in the order of `jax.flatten_util.ravel_pytree` of the network's
@@ -45,16 +46,14 @@ def hessian(problem: Problem, network: Network) -> Float[Array, "p p"]:
          [1.5 1.  3. ]
          [5.  3.  2.5]]
     """
-    if isinstance(network, TwoLayer):
+    if isinstance(network, TwoLayer) and isinstance(problem, Problem):
         return _two_layer(problem, network)
     params, static = eqx.partition(network, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(params)
     return jax.hessian(lambda v: loss(problem, eqx.combine(unravel(v), static)))(flat)
 
 
-def hessian_vector_product(
-    problem: Problem, network: Network, vector: Network
-) -> Network:
+def hessian_vector_product(problem: Task, network: Network, vector: Network) -> Network:
     r"""∇²L(θ) v without the matrix, at the cost of a few gradients.
 
     Args:
@@ -73,8 +72,9 @@ def hessian_vector_product(
         >>> print(column.w, column.b, column.c)
         [[7.5]] [4.5] [7.5]
     """
-    if isinstance(network, TwoLayer) and isinstance(vector, TwoLayer):
-        return _two_layer_product(problem, network, vector)
+    if isinstance(problem, Problem) and isinstance(network, TwoLayer):
+        if isinstance(vector, TwoLayer):
+            return _two_layer_product(problem, network, vector)
     gradient = eqx.filter_grad(ft.partial(loss, problem))
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
 
@@ -103,6 +103,7 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
 
     Reference: Schraudolph (2002), Neural Computation 14, 1723-1738.
     """
+    check_data(problem)
     q = problem.sample_weights
     if isinstance(network, TwoLayer):
         x1, _, h, slope = _features(problem, network)

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 
 from ..networks.network import Network
-from ..problems.problem import Problem
 
-Record = Callable[[Problem, Network], Any]
+# of (problem, network)
+Record = Callable[[Any, Network], Any]
 
 
 def recorded(

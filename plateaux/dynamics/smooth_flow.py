@@ -22,7 +22,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
 from ..networks.network import Network
-from ..problems.problem import Problem, check_match
+from ..problems.problem import check_match
+from ..problems.task import Task
 from .error_control import first_step, neuron_norms, next_step, worst_ratio
 from .explicit import explicit_step
 from .gradient import evaluate
@@ -86,7 +87,7 @@ class SmoothFlow(eqx.Module):
 
 
 def smooth_flow(
-    problem: Problem,
+    problem: Task,
     network: Network,
     *,
     times: Any,
@@ -127,9 +128,9 @@ def smooth_flow(
         ValueError: If `times` do not increase from 0, or the method is unknown.
 
     Example:
-        >>> from plateaux import TwoLayer
-        >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 1.5]))
-        >>> net = TwoLayer(w=[[0.1]], b=[0.0], c=[0.1], activation="tanh")
+        >>> import plateaux as px
+        >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 1.5]))
+        >>> net = px.TwoLayer(w=[[0.1]], b=[0.0], c=[0.1], activation="tanh")
         >>> times = jnp.array([0.0, 1.0, 1e3])
         >>> run = smooth_flow(
         ...     problem, net, times=times, rtol=1e-6, atol=0.0, max_steps=10_000
@@ -239,7 +240,7 @@ class Field(NamedTuple):
 
 
 def field_of(
-    problem: Problem,
+    problem: Task,
     network: Network,
     times: Float[Array, " t"],
     tolerance: Tolerance,

@@ -18,7 +18,7 @@ from ..networks.activations import ReLU
 from ..networks.network import extended
 from ..networks.two_layer import TwoLayer
 from ..problems.losses import SquaredError
-from ..problems.problem import Problem, check_match
+from ..problems.problem import Problem, check_data, check_match
 from .least_squares import LeastSquares, least_squares
 from .pattern import pattern
 
@@ -99,6 +99,7 @@ def cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:
 
 def check_cells(problem: Problem, network: TwoLayer) -> None:
     """Refuse what is not linear within a pattern."""
+    check_data(problem)
     check_match(problem, network)
     if not isinstance(network, TwoLayer) or not isinstance(network.activation, ReLU):
         raise ValueError(

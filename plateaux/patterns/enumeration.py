@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from .. import _checks
 from ..problems.losses import SquaredError
-from ..problems.problem import Problem
+from ..problems.problem import Problem, check_data
 from .cells import design_matrix
 from .least_squares import LeastSquares, least_squares
 
@@ -138,6 +138,7 @@ def best_loss(
         >>> abs(float(best.upper)) < 1e-15, best.reached
         (True, True)
     """
+    check_data(problem)
     neurons = _checks.count("neurons", neurons)
     limit = _checks.count("max_fits", max_fits)
     if not isinstance(problem.loss, SquaredError) or problem.out_dim is not None:

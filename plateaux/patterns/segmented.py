@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from .. import _checks
 from ..problems.losses import SquaredError
-from ..problems.problem import Problem
+from ..problems.problem import Problem, check_data
 
 
 class SegmentedFit(NamedTuple):
@@ -59,6 +59,7 @@ def segmented_fit(problem: Problem, pieces: Any) -> SegmentedFit:
     Reference: Bellman & Roth (1969), "Curve fitting by segmented straight lines",
     J. Amer. Statist. Assoc. 64.
     """
+    check_data(problem)
     pieces = _checks.count("pieces", pieces)
     if problem.in_dim != 1 or not isinstance(problem.loss, SquaredError):
         raise ValueError(

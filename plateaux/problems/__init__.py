@@ -11,6 +11,14 @@ from .equations import (
     poisson as poisson,
 )
 from .files import from_file as from_file
+from .functionals import (
+    Functional as Functional,
+    Part as Part,
+    SolutionError as SolutionError,
+    part_losses as part_losses,
+    residual as residual,
+    solution_error as solution_error,
+)
 from .grids import disk as disk, product_of_sines as product_of_sines
 from .losses import (
     LOSSES as LOSSES,
@@ -20,6 +28,19 @@ from .losses import (
     Loss as Loss,
     SquaredError as SquaredError,
     loss_function as loss_function,
+)
+from .operators import (
+    Jet as Jet,
+    derivative as derivative,
+    gradient as gradient,
+    jet as jet,
+    laplacian as laplacian,
+)
+from .physics import (
+    allen_cahn as allen_cahn,
+    burgers as burgers,
+    poisson_1d as poisson_1d,
+    poisson_2d as poisson_2d,
 )
 from .problem import (
     Problem as Problem,
@@ -40,6 +61,7 @@ from .real import (
     diabetes as diabetes,
     digits as digits,
 )
+from .ritz import ritz_1d as ritz_1d, ritz_2d as ritz_2d
 from .sampled import (
     single_index as single_index,
     spiral as spiral,
@@ -59,3 +81,4 @@ from .synthetic import (
     sine as sine,
     step as step,
 )
+from .task import Task as Task

@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import _checks
-from ..networks.activations import ReLU
 from ..networks.network import Network
 from ..networks.two_layer import TwoLayer, inner_weights
+from .task import Task
 
 
-class LinearEquation(eqx.Module):
+class LinearEquation(Task):
     r"""Rows −a Δu + b·∇u + s u = g at points, with weights q of their squares.
 
     Args:
@@ -90,16 +90,6 @@ class LinearEquation(eqx.Module):
         self.name = name
 
     @property
-    def num_data(self) -> int:
-        """Number of rows K."""
-        return self.x.shape[0]
-
-    @property
-    def in_dim(self) -> int:
-        """Number of inputs d."""
-        return self.x.shape[1]
-
-    @property
     def out_dim(self) -> None:
         """None: the function is a scalar."""
 
@@ -107,6 +97,10 @@ class LinearEquation(eqx.Module):
     def time_unit(self) -> str:
         """What one unit of flow time belongs to, in words."""
         return "flow time of L = ½ Σ q (A u − g)²"
+
+    def loss_of(self, network: Network) -> Float[Array, ""]:
+        """½ Σ_k q_k (A u − g)_k²."""
+        return equation_loss(self, network)
 
 
 def _row(name: str, value: Any, default: Array) -> Array:
@@ -161,7 +155,7 @@ def equation_residual(equation: LinearEquation, network: Network) -> Float[Array
 
     Raises:
         TypeError: If the network is not a `TwoLayer`.
-        ValueError: If its activation is `relu` and the order 2, for which it is blind.
+        ValueError: If its activation has a kink and the order is 2.
 
     Example:
         >>> row = LinearEquation([[2.0]], [1.0], velocity=[[1.0]])
@@ -203,12 +197,18 @@ def check_equation(equation: LinearEquation, network: Network) -> TwoLayer:
             "Argument `network` must be a TwoLayer for an equation, but is a "
             f"{type(network).__name__}."
         )
-    if equation.order == 2 and isinstance(network.activation, ReLU):
-        raise ValueError(
-            "The activation must have a second derivative for an equation of order 2, "
-            "but is relu, whose Laplacian is 0 off the kinks; use relu2 or relu3."
-        )
+    check_order(equation.order, network)
     return network
+
+
+def check_order(order: int, network: Network) -> None:
+    """Refuse kinks where second derivatives count: off them they are 0."""
+    if order >= 2 and network.activation.kinked:
+        raise ValueError(
+            "The activation must have a second derivative for an equation of order "
+            f"{order}, but is {network.activation}, whose Laplacian is 0 off the "
+            "kinks; use relu2, relu3 or tanh."
+        )
 
 
 def poisson(

@@ -10,13 +10,13 @@ from jaxtyping import Array, Float
 
 from .. import _checks
 from ..networks.network import Network, outputs
-from .equations import LinearEquation, equation_loss
 from .losses import Loss, loss_function
+from .task import Task
 
 NORMALISATIONS = ("mean", "sum")
 
 
-class Problem(eqx.Module):
+class Problem(Task):
     r"""Data (x_k, y_k), weights and a loss: L(θ) = Σ_k q_k ℓ(f(x_k; θ), y_k).
 
     q_k = μ_k/Σ_j μ_j for `normalisation="mean"` (the default: with the squared loss
@@ -91,16 +91,6 @@ class Problem(eqx.Module):
         self.weighted = weights is not None
 
     @property
-    def num_data(self) -> int:
-        """Number of data K."""
-        return self.x.shape[-2]
-
-    @property
-    def in_dim(self) -> int:
-        """Number of inputs d."""
-        return self.x.shape[-1]
-
-    @property
     def out_dim(self) -> int | None:
         """Number of outputs a network needs; None for a scalar."""
         return None if self.y.ndim == 1 else self.y.shape[-1]
@@ -118,6 +108,10 @@ class Problem(eqx.Module):
         mass, total = ("μ ", "Σ μ") if self.weighted else ("", "K")
         per = f" / {total}" if self.normalisation == "mean" else ""
         return f"flow time of L = Σ {mass}{self.loss.formula}{per}"
+
+    def loss_of(self, network: Network) -> Float[Array, ""]:
+        """Σ_k q_k ℓ(f(x_k; θ), y_k)."""
+        return self.sample_weights @ pointwise_losses(self, network)
 
 
 def _sample_weights(weights: Any, x: Array) -> Array:
@@ -140,7 +134,16 @@ def _sample_weights(weights: Any, x: Array) -> Array:
     return weights
 
 
-def check_match(problem: Problem | LinearEquation, network: Network) -> None:
+def check_data(problem: Any) -> None:
+    """Refuse what is not data with a loss, but an equation or a functional."""
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            "Argument `problem` must be a Problem, data with a loss, but is a "
+            f"{type(problem).__name__}."
+        )
+
+
+def check_match(problem: Task, network: Network) -> None:
     """Refuse a network that does not fit the problem's shapes or dtype.
 
     Args:
@@ -192,15 +195,18 @@ def pointwise_losses(problem: Problem, network: Network) -> Float[Array, " K"]:
     return jax.vmap(problem.loss)(outputs(network, problem.x), problem.y)
 
 
-def loss(problem: Problem | LinearEquation, network: Network) -> Float[Array, ""]:
-    r"""The loss L(θ) = Σ_k q_k ℓ(f(x_k; θ), y_k); of an equation `equation_loss`.
+def loss(problem: Task, network: Network) -> Float[Array, ""]:
+    r"""The loss L(θ) that training lowers.
+
+    Of data Σ_k q_k ℓ(f(x_k; θ), y_k), of an equation `equation_loss`, of a functional
+    the sum of its parts.
 
     Args:
-        problem: Data and loss.
+        problem: Data and loss, an equation or a functional.
         network: A network that fits them.
 
     Returns:
-        A non-negative scalar.
+        A scalar, not negative but for functionals.
 
     Example:
         >>> from plateaux.networks import TwoLayer
@@ -208,6 +214,4 @@ def loss(problem: Problem | LinearEquation, network: Network) -> Float[Array, ""
         >>> print(loss(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])))
         1.0
     """
-    if isinstance(problem, LinearEquation):
-        return equation_loss(problem, network)
-    return problem.sample_weights @ pointwise_losses(problem, network)
+    return problem.loss_of(network)

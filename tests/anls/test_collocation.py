@@ -138,5 +138,5 @@ def test_what_collocation_is_not_for():
         px.anls(problem, network, num_steps=1, method=Collocation())
     second = LinearEquation([[0.0]], [1.0], diffusion=[1.0])
     network = px.TwoLayer([[1.0]], [0.0], [1.0])
-    with pytest.raises(ValueError, match="is relu, whose Laplacian is 0"):
+    with pytest.raises(ValueError, match="is ReLU\\(\\), whose Laplacian is 0"):
         px.anls(second, network, num_steps=1)

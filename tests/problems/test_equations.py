@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import plateaux as px
-from plateaux.dynamics.flow import checked
 from plateaux.problems import (
     LinearEquation,
     advection_reaction,
@@ -102,12 +101,28 @@ def test_descent_trains_on_equations(key):
 def test_what_has_no_answer_is_refused(key):
     rows = poisson([[0.5]], [1.0], [[0.0]], [0.0])
     relu = px.TwoLayer([[1.0]], [0.0], [1.0])
-    with pytest.raises(ValueError, match="is relu, whose Laplacian is 0"):
+    with pytest.raises(ValueError, match="is ReLU\\(\\), whose Laplacian is 0"):
         equation_loss(rows, relu)
     with pytest.raises(TypeError, match="must be a TwoLayer for an equation"):
         equation_loss(rows, px.networks.mlp(key, widths=(3, 3), in_dim=1))
-    with pytest.raises(TypeError, match="must be a Problem to have a gradient flow"):
-        checked(rows, 1.0, None, None, px.log_spaced(5), 9, 9, "auto")
+    bent = px.TwoLayer([[1.0]], [0.0], [1.0], activation="relu2")
+    with pytest.raises(ValueError, match="must be smooth.*of a LinearEquation"):
+        px.flow(rows, bent, t1=1.0)
+
+
+def test_smooth_networks_flow_on_equations():
+    """Flow of descent of small steps, whose error falls with the step size."""
+    x = jnp.linspace(0.1, 0.9, 5)[:, None]
+    rows = poisson(x, jnp.ones(5), [[0.0], [1.0]], [0.0, 0.3], boundary_weight=2.0)
+    u = px.TwoLayer([[1.0], [-0.5]], [0.2, 0.4], [0.3, -0.6], activation="tanh")
+    ends = [
+        px.descend(rows, u, px.gradient_descent(h), num_steps=round(0.5 / h)).network.c
+        for h in (1 / 64, 1 / 128)
+    ]
+    run = px.flow(rows, u, t1=0.5)
+    first, second = (np.abs(end - run.network.c).max() for end in ends)
+    assert 1.8 < first / second < 2.2  # descent is of first order
+    assert abs(run.accuracy.energy_residual) < 1e-7
 
 
 @pytest.mark.parametrize(
