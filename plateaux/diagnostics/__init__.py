@@ -34,6 +34,7 @@ from .rank import (
     spectrum as spectrum,
     stable_rank as stable_rank,
 )
+from .rank_deficit import RankDeficit as RankDeficit
 from .wasserstein import (
     amplitude_distance as amplitude_distance,
     distances_from as distances_from,

@@ -88,7 +88,7 @@ def _num_values(problem: Any, network: Any) -> int:
 
 
 def _in_blocks(plain, together, arrays, block: int, alike: bool):
-    """The results of all lanes; on CPUs of so many at a time if only networks differ."""
+    """The results of all lanes; on CPUs of few at a time if only networks differ."""
     problem, networks = arrays
     if not alike or jax.tree.leaves(networks)[0].shape[0] <= block:
         return together(arrays)
