@@ -270,7 +270,7 @@ def _over_time(ax, times, values, time_unit: str) -> None:
     count = values.shape[1]
     # The last tenth of viridis is too pale for a line on white.
     shades = ListedColormap(colormaps["viridis"](np.linspace(0, 0.9, 256)))
-    colors = ScalarMappable(Normalize(1, max(count, 2)), cmap=shades)
+    colors: Any = ScalarMappable(Normalize(1, max(count, 2)), cmap=shades)
     for i, line in enumerate(values.T, 1):
         ax.plot(times, line, color=colors.to_rgba(i), linewidth=1)
     bar = ax.figure.colorbar(colors, ax=ax, label="index i")
