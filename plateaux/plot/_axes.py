@@ -22,6 +22,7 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
 )
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 DASHES = ("-", "--", "-.", ":")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def optional_ax(draw: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -161,9 +162,33 @@ def place_legend(ax: Any) -> None:
     ax.legend(loc="upper right" if upper_right < lower_left else "lower left")
 
 
+def legend_above(ax: Any, *handles: Any, columns: int = 2) -> None:
+    """Names above the axes, where they hide nothing; of all that have one, or some."""
+    some = {"handles": handles} if handles else {}
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    ax.legend(**some, **place, ncols=columns, frameon=False)
+
+
 def short_number(value: Any) -> str:
     """Three digits (all those of a number in the thousands); infinity as its sign."""
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
     digits = ".0f" if 1e3 <= abs(value) < 1e6 else ".3g"
     return f"{value:{digits}}".replace("-", "−")
+
+
+def power(value: float) -> str:
+    """A number by powers of ten if it is small or large."""
+    digits, _, exponent = f"{value:.2e}".partition("e")
+    digits = f"{float(digits):g}"
+    if -2 <= int(exponent) <= 3:
+        return f"{float(f'{value:.3g}'):g}"
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    return power if digits == "1" else f"{digits}·{power}"
+
+
+def whole_numbers(axis: Any) -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))

@@ -13,6 +13,7 @@ from ._axes import (
     SKY,
     VERMILLION,
     arrays,
+    legend_above,
     log_time,
     optional_ax,
     place_legend,
@@ -80,7 +81,7 @@ def local_lines(
         ax.plot(ends, heights, color=BLUE, linewidth=1.8, label=words)
     _mark_gaps(ax, lines, middle, edges)
     ax.set(xlabel="x", ylabel="y", xlim=(edges[0], edges[-1]))
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    legend_above(ax)
     return ax
 
 

@@ -11,6 +11,7 @@ from ._axes import (
     SKY,
     VERMILLION,
     arrays,
+    legend_above,
     log_colors,
     log_time,
     optional_ax,
@@ -94,7 +95,7 @@ def loss_stages(
     ax.set_ylabel("loss")
     log_time(ax, times, time_unit)
     ax.set_xlim(times[0], times[-1])
-    _legend_above(ax)
+    legend_above(ax)
     return ax
 
 
@@ -221,7 +222,7 @@ def amplitude_map(
     ax.plot(times, median, color="black", linestyle="--", label="median")
     ax.set(yscale="log", ylabel=label, ylim=(edges[0] / 1.2, edges[-1] * 1.2))
     log_time(ax, times, time_unit)
-    _legend_above(ax)
+    legend_above(ax)
     return ax
 
 
@@ -307,8 +308,3 @@ def _both_sides(ax, size: float, reach: float) -> None:
         scale: dict[str, Any] = {"value": "symlog", "linthresh": linear}
         getattr(ax, f"set_{axis}scale")(**scale, linscale=max(1.0, len(powers) / 3))
         ax.set(**{f"{axis}ticks": [*-ticks[::-1], 0, *ticks]})
-
-
-def _legend_above(ax) -> None:
-    """Names above the axes, where they hide nothing."""
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)

@@ -13,6 +13,7 @@ from ._axes import (
     SKY,
     VERMILLION,
     event_columns,
+    legend_above,
     log_time,
     optional_ax,
     place_legend,
@@ -94,7 +95,7 @@ def event_raster(
         ax.set_xlabel(time_unit or trajectory.time_unit)
     ax.set_xlim(times[0], times[-1])
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)
+        legend_above(ax, columns=5)
     return ax
 
 

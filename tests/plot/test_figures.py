@@ -79,7 +79,14 @@ FIGURES = {
     plot.function_snapshots: (X[:, None], np.outer(TIMES, X), TIMES),
     plot.loss_stages: (TIMES, np.array([4.0, 3.0, 2.0, 1.0]), STAGES),
     plot.amplitude_map: (TIMES, np.arange(1.0, 13).reshape(4, 3)),
+    plot.rank_staircase: (
+        TIMES,
+        np.array([4.0, 3.0, 2.0, 1.0]),
+        np.array([1, 1, 2, 2]),
+    ),
     plot.phase_portrait: (TIMES, np.outer(TIMES, X), np.outer(TIMES, X + 0.3)),
+    plot.spectrum_waterfall: (TIMES, np.outer([4.0, 3.0, 2.0, 1.0], [1.0, 0.1])),
+    plot.error_bounds: (TIMES, np.array([4.0, 3.0, 2.0, 1.0]), np.ones((4, 2))),
 }
 # Figures without a time axis, besides those above.
 TIMELESS = {
@@ -88,6 +95,7 @@ TIMELESS = {
     plot.distribution: ({"one": np.array([2.0, 3.0])}, 1.0),
     plot.heat_map: (np.eye(2, 3), ("scale", [0.1, 1.0]), ("step size", [1, 2, 3])),
     plot.outcomes: ({"one": {"completed": 3, "diverged": 1}},),
+    plot.rank_ridges: ([np.array([1, 2]), np.array([4])], ["start", "end"]),
     plot.condensation_map: (np.array([[1.0, -0.3], [-0.3, 1.0]]), np.array([1, 0])),
 }
 FIGURES |= TIMELESS
