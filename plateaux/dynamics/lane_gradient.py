@@ -43,6 +43,7 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
         [2.5]
     """
     lanes_last = _has_layout(problem, network)
+    block = max(_TOGETHER // _num_values(problem, network), 1)
     arrays, static = eqx.partition((problem, network), eqx.is_array)
     build = lambda arrays: eqx.combine(arrays, static)
 
@@ -61,8 +62,7 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
         else:
             axes = jax.tree.map(lambda on: 0 if on else None, batched[0])
             together = jax.vmap(plain, in_axes=(axes,))
-            block = _TOGETHER // _num_values(problem, network)
-            result = _in_blocks(plain, together, arrays, max(block, 1), alike)
+            result = _in_blocks(plain, together, arrays, block, alike)
         return result, jax.tree.map(lambda _: True, result)
 
     # what is differentiated takes the plain way: a `custom_vmap` cannot be reversed
@@ -83,7 +83,7 @@ def _has_layout(problem: Any, network: Any) -> bool:
 
 def _num_values(problem: Any, network: Any) -> int:
     """Values of hidden units at all points: what one lane needs room for."""
-    units = eqx.filter_eval_shape(network.hidden, problem.x[0])
+    units = eqx.filter_eval_shape(lambda net, x: net.hidden(x[0]), network, problem.x)
     return problem.num_data * sum(z.size for z in units)
 
 
