@@ -27,6 +27,16 @@ BOUNDS = tuple(10.0**-k for k in range(2, 11))
 GAMMAS = (5.0, 15.0, 40.0)
 SMOKE = 0.02  # share of the steps
 EXPECTED = Path(__file__).parent / "expected" / "rank_staircase.json"
+# Largest factor between losses, and distance between ranks. With Adam, Xavier weights,
+# zero biases and an odd target the gradients of the biases are round-off that Adam
+# normalises: starts that differ by 1e-13 have losses from 0.045 to 0.068 after 1000
+# steps and from 8e-6 to 1.3e-4 after 10 000.
+TOLERANCES = {
+    "gradient descent, Xavier": (1.001, 0),
+    "Adam, Xavier": (20.0, 6),
+    "Adam, uniform": (1.1, 1),
+}
+ELSE = (1.02, 0)
 
 
 @ft.cache
@@ -114,14 +124,13 @@ def numbers(run, listed) -> dict:
     bound = run.saved["bound"]
     best = np.max(np.asarray(bound.bound), axis=1)
     rows = [int(np.argmax(run.steps == s)) for s in (0, *listed) if s in run.steps]
-    steps = int(found.num_steps)
     return {
         "steps": [int(run.steps[i]) for i in rows],
         "losses": [float(run.losses[i]) for i in rows],
         "ranks": [of[-1][i].tolist() for i in rows],
         "ranks_first_layer": [of[0][i].tolist() for i in rows],
-        "treads": np.asarray(found.rank)[: steps + 1].tolist(),
-        "steps_matched": [int(np.sum(found.matched)), steps],
+        "treads": np.asarray(found.rank)[: int(found.treads.count)].tolist(),
+        "steps_matched": [int(np.sum(found.matched)), int(found.num_steps)],
         "drops": int(found.num_drops),
         "spearman": float(found.spearman),
         "bound_over_error": [float(v) for v in (best / np.asarray(bound.error))[rows]],
@@ -130,28 +139,22 @@ def numbers(run, listed) -> dict:
 
 
 def draw(runs: dict, path: Path) -> None:
-    """Staircases over losses, and the last run's bound."""
+    """Staircases of the last layer over the losses."""
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    for ax, (name, run) in zip(axes.flat, runs.items(), strict=False):
-        shown = np.asarray(run.steps) > 0
-        steps = np.asarray(run.steps)[shown]
-        ax.loglog(steps, run.losses[shown], color="black")
-        ax.set(xlabel="step", ylabel="loss", title=name)
-        right = ax.twinx()
-        for layer, style in ((0, ":"), (-1, "-")):
-            for column, color in ((0, "tab:blue"), (1, "tab:orange")):
-                right.step(
-                    steps,
-                    ranks(run, layer)[shown, column],
-                    style,
-                    where="post",
-                    color=color,
-                    label=f"layer {1 if layer == 0 else 2}, ε = {EPSILONS[column]:g}",
-                )
-        right.set_ylabel("ε-rank")
-    axes.flat[0].figure.axes[4].legend(fontsize="small", loc="upper left")
+    fig, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+    for ax, (name, run) in zip(axes.flat, runs.items(), strict=True):
+        of = ranks(run)
+        px.plot.rank_staircase(
+            run.times,
+            run.losses,
+            of,
+            labels=[f"ε = {epsilon:g}" for epsilon in EPSILONS],
+            treads=px.stages.staircase(run, of[:, 0]),
+            time_unit=run.time_unit,
+            ax=ax,
+        )
+        ax.set_title(name, pad=34)
     fig.savefig(path, dpi=130)
 
 
@@ -175,6 +178,21 @@ def runs(share: float = 1.0) -> dict:
     }
 
 
+def disagreements(found: dict, expected: dict) -> list[str]:
+    """Runs whose losses or ranks at the listed steps differ, or break their bound."""
+    wrong = []
+    for name, of in expected.items():
+        factor, distance = TOLERANCES.get(name, ELSE)
+        ratios = np.log(np.divide(found[name]["losses"], of["losses"]))
+        ranks = np.subtract(found[name]["ranks"], of["ranks"])
+        near = np.all(np.abs(ratios) <= np.log(factor))
+        if not (near and np.all(np.abs(ranks) <= distance)):
+            wrong.append(name)
+        elif not found[name]["bound_holds"]:
+            wrong.append(f"{name}: bound")
+    return wrong
+
+
 def main() -> None:
     """Run, print, draw, compare with the expected numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -192,6 +210,10 @@ def main() -> None:
     draw({name: run for name, (run, _) in shown.items()}, args.out / "staircase.png")
     (args.out / "staircase.json").write_text(json.dumps(found, indent=1) + "\n")
     print(f"figure and numbers: {args.out}")
+    if not args.smoke:
+        wrong = disagreements(found, json.loads(EXPECTED.read_text()))
+        print(f"differs from {EXPECTED.name}: {wrong}" if wrong else "as expected")
+        raise SystemExit(bool(wrong))
 
 
 if __name__ == "__main__":

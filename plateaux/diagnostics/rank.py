@@ -205,8 +205,8 @@ def epsilon_rank(
     epsilon = jnp.expand_dims(epsilon.reshape(-1), axes)  # (1, …, e)
     threshold = jnp.sqrt(epsilon) * jnp.sqrt(unit)[..., None]
     rank = jnp.sum(values[..., None, :] > threshold[..., None], axis=-1)
-    known = jnp.all(jnp.isfinite(values), axis=-1)[..., None]
-    rank = jnp.where(known & (epsilon >= least[..., None]), rank, -1)
+    # False as well where a value is not finite.
+    rank = jnp.where(epsilon >= least[..., None], rank, -1)
     return rank if many else rank[..., 0]
 
 
