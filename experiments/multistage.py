@@ -3,8 +3,9 @@
 A tanh network of 256 neurons, all weights normal with standard deviation 1/256, learns
 sin 2x + 0.3 x² − 0.1 on 64 data by the flow. Printed: losses at listed times; when the
 stages end, measured and predicted by the reduced models from the start alone; what the
-neurons do meanwhile. Drawn: the loss with its stages, by the flow and by the models;
-participation ratio; Wasserstein distance between |c| and |v|; ε-rank of the features.
+neurons do meanwhile; that leaving the secondary plateau is a step of the ε-rank. Drawn:
+the loss with its stages, by the flow and by the models; participation ratio;
+Wasserstein distance between |c| and |v|; ε-rank of the features.
 
     python experiments/multistage.py [--width 256] [--seed 0] [--out FOLDER]
 """
@@ -83,11 +84,20 @@ def numbers(problem, network, run) -> dict:
         "participation": {
             str(t): float(seen.participation[i]) for t, i in rows.items()
         },
+        "rank_treads": {str(e): treads(run, of) for e, of in ranks.items()},
         "ranks": {
             str(e): [int(of[0]), int(of[at(run, 100.0)]), int(of[-1])]
             for e, of in ranks.items()
         },
     }
+
+
+def treads(run, ranks) -> list:
+    """Rank, start and end of every tread of the staircase."""
+    found = px.stages.staircase(run, ranks)
+    used = slice(0, int(found.treads.count))
+    columns = (found.rank, found.treads.start, found.treads.end)
+    return [[float(v) for v in column[used]] for column in columns]
 
 
 def draw(problem, network, run, path: Path) -> None:

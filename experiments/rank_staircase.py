@@ -154,7 +154,7 @@ def draw(runs: dict, path: Path) -> None:
             time_unit=run.time_unit,
             ax=ax,
         )
-        ax.set_title(name, pad=34)
+        ax.set_title(name, pad=48)
     fig.savefig(path, dpi=130)
 
 

@@ -1,8 +1,9 @@
 """How long the two plateaus of small weights last, over widths and initial sizes.
 
-`initial`: the sweep of stage_times.toml (widths, exponents α of the initial size
-n^{−α}, 256 starts each): the time at which a tenth of the descent to the best affine
-predictor is done, t10, and its slope in log n next to the predicted (2α − 1)/(2λ).
+`initial`: the sweep of stage_times.toml (widths, exponents α and factors s of the
+initial size s n^{−α}, 256 starts each): the time at which a tenth of the descent to the
+best affine predictor is done, t10, and its slope in log n next to the predicted
+(2α − 1)/(2λ).
 
 `secondary`: tanh networks without bias on y = tanh 2x, all of whose neurons condense
 along one direction; the length of the plateau at the best affine predictor next to two
@@ -43,7 +44,7 @@ def median_interval(values) -> list[float]:
 
 
 def initial(out: Path, lanes: int) -> dict:
-    """t10 over widths and exponents, and its slope in log n."""
+    """t10 over widths and initial sizes, and its slope in log n."""
     spec = px.sweeps.read_spec(SPEC)
     entries = spec.to_dict()
     entries["sweep"] |= {"lanes": lanes, "chunk": min(lanes, entries["sweep"]["chunk"])}
@@ -52,22 +53,25 @@ def initial(out: Path, lanes: int) -> dict:
     rate = px.dynamics.reduced.small_weights(problem, TANH).rate
     linear_loss = px.dynamics.reduced.affine_fit(problem).loss
     crossing = jax.vmap(px.stages.first_below, in_axes=(None, 0, 0))
-    alphas = data["initialiser.alpha"].values.astype(float)
-    widths = data["network.width"].values.astype(int)
+    of_point = lambda name, dtype: data[name].values.astype(dtype)
+    alphas, scales = (of_point(f"initialiser.{v}", float) for v in ("alpha", "scale"))
+    points = zip(alphas, scales, of_point("network.width", int), strict=True)
     rows, slopes = [], {}
-    for i, (alpha, width) in enumerate(zip(alphas, widths, strict=True)):
+    for i, (alpha, scale, width) in enumerate(points):
         losses = jnp.asarray(data["loss"].values[i])
         level = losses[:, 0] - 0.1 * (losses[:, 0] - linear_loss)
         t10 = crossing(jnp.asarray(data["times"].values[i]), losses, level)
         # of white inputs, from the mean of u_0
-        mean_size = jnp.asarray(width ** (1 - 2 * alpha) / 2)
+        mean_size = jnp.asarray(scale**2 * width ** (1 - 2 * alpha) / 2)
         law = px.dynamics.reduced.LogisticLaw(rate, rate, mean_size)
         predicted = law.descent_time(0.1)
-        rows.append([alpha, int(width), *median_interval(t10), float(predicted)])
-    for alpha in sorted(set(alphas)):
-        of = np.array([row for row in rows if row[0] == alpha])
-        slope = np.polyfit(np.log(of[:, 1]), of[:, 2], 1)[0]
-        slopes[str(alpha)] = [float(slope), float((2 * alpha - 1) / (2 * rate))]
+        median = median_interval(t10)
+        rows.append([alpha, scale, int(width), *median, float(predicted)])
+    for alpha, scale in sorted(set(zip(alphas, scales, strict=True))):
+        of = np.array([row for row in rows if row[:2] == [alpha, scale]])
+        slope = np.polyfit(np.log(of[:, 2]), of[:, 3], 1)[0]
+        law = (2 * alpha - 1) / (2 * rate)
+        slopes[f"α = {alpha:g}, s = {scale:g}"] = [float(slope), float(law)]
     return {"t10": rows, "slope_and_prediction": slopes}
 
 
@@ -175,11 +179,14 @@ def draw(found: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    for alpha in found.get("initial", {}).get("slope_and_prediction", {}):
-        of = np.array([r for r in found["initial"]["t10"] if r[0] == float(alpha)])
-        error = [of[:, 2] - of[:, 3], of[:, 4] - of[:, 2]]
-        dots = left.errorbar(of[:, 1], of[:, 2], error, fmt="o", label=f"α = {alpha}")
-        left.plot(of[:, 1], of[:, 5], color=dots[0].get_color(), linewidth=1)
+    rows = found.get("initial", {}).get("t10", [])
+    for alpha, scale in sorted({tuple(row[:2]) for row in rows}):
+        of = np.array([row for row in rows if row[:2] == [alpha, scale]])
+        error = [of[:, 3] - of[:, 4], of[:, 5] - of[:, 3]]
+        name = f"α = {alpha:g}, s = {scale:g}"
+        marker = "o" if scale == 1 else "s"
+        dots = left.errorbar(of[:, 2], of[:, 3], error, fmt=marker, label=name)
+        left.plot(of[:, 2], of[:, 6], color=dots[0].get_color(), linewidth=1)
     left.set(xscale="log", xlabel="neurons", ylabel="end of the initial plateau (time)")
     left.set_title("lines: logistic law, slope (2α − 1)/(2λ)", fontsize="medium")
     for alpha in ALPHAS:

@@ -21,6 +21,14 @@ def test_expected_losses_are_those_of_the_theory_to_three_digits():
     np.testing.assert_allclose(measured[:2], predicted[:2], rtol=2e-3)
 
 
+def test_leaving_the_secondary_plateau_is_a_step_of_the_rank():
+    ranks, starts, ends = EXPECTED["rank_treads"]["0.001"]
+    exit_time = EXPECTED["measured"][2]
+    assert ranks[:2] == [2, 3]
+    assert ends[0] < exit_time < starts[1]
+    assert starts[1] / ends[0] < 1.03
+
+
 def test_the_start_is_drawn_by_numpy():
     network = reference.start(4, seed=3, alpha=2.0)
     draws = np.random.default_rng(3).normal(size=12) / 16
