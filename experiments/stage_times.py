@@ -175,39 +175,48 @@ def sign(lanes: int) -> dict:
 
 
 def draw(found: dict, path: Path) -> None:
-    """Times over widths with their laws."""
+    """Times over widths with their laws, one panel for each plateau that was timed."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    rows = found.get("initial", {}).get("t10", [])
+    panels = {"initial": _draw_initial, "secondary": _draw_secondary}
+    panels = {name: panel for name, panel in panels.items() if name in found}
+    if not panels:
+        return
+    size = {"figsize": (5 * len(panels), 4.2), "layout": "constrained"}
+    fig, axes = plt.subplots(1, len(panels), squeeze=False, **size)
+    for ax, (name, panel) in zip(axes[0], panels.items(), strict=True):
+        panel(ax, found[name])
+        ax.legend(fontsize="small")
+    fig.savefig(path, dpi=130)
+
+
+def _draw_initial(ax, found: dict) -> None:
+    rows = found["t10"]
     for alpha, scale in sorted({tuple(row[:2]) for row in rows}):
         of = np.array([row for row in rows if row[:2] == [alpha, scale]])
         error = [of[:, 3] - of[:, 4], of[:, 5] - of[:, 3]]
         name = f"α = {alpha:g}, s = {scale:g}"
         marker = "o" if scale == 1 else "s"
-        dots = left.errorbar(of[:, 2], of[:, 3], error, fmt=marker, label=name)
-        left.plot(of[:, 2], of[:, 6], color=dots[0].get_color(), linewidth=1)
-    left.set(xscale="log", xlabel="neurons", ylabel="end of the initial plateau (time)")
-    left.set_title("lines: logistic law, slope (2α − 1)/(2λ)", fontsize="medium")
-    for alpha in ALPHAS:
-        of = [
-            r
-            for r in found.get("secondary", {}).get("lengths", [])
-            if r["alpha"] == alpha
-        ]
-        if of:
-            widths = [r["width"] for r in of]
-            length = np.array([r["length"] for r in of])
-            error = [length[:, 0] - length[:, 1], length[:, 2] - length[:, 0]]
-            right.errorbar(widths, length[:, 0], error, fmt="o", label=f"α = {alpha}")
-            right.plot(widths, [r["law"] for r in of], color="black", linewidth=1)
-    right.set(xscale="log", yscale="log", xlabel="neurons")
-    right.set_ylabel("length of the secondary plateau (time)")
-    right.set_title("line: blow-up of the largest Gaussian neuron", fontsize="medium")
-    for ax in (left, right):
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend()
-    fig.savefig(path, dpi=130)
+        dots = ax.errorbar(of[:, 2], of[:, 3], error, fmt=marker, label=name)
+        ax.plot(of[:, 2], of[:, 6], color=dots[0].get_color(), linewidth=1)
+    ax.set(xscale="log", xlabel="neurons n", ylabel="end of the initial plateau (time)")
+    ax.set_title("weights of size s n^−α; lines: logistic law", fontsize="medium")
+
+
+def _draw_secondary(ax, found: dict) -> None:
+    for i, alpha in enumerate(ALPHAS):
+        of = [row for row in found["lengths"] if row["alpha"] == alpha]
+        widths = np.array([row["width"] for row in of])
+        length = np.array([row["length"] for row in of])
+        error = [length[:, 0] - length[:, 1], length[:, 2] - length[:, 0]]
+        # Side by side: the lengths of both are the same.
+        at, name = widths * 1.06**i, f"α = {alpha:g}"
+        ax.errorbar(at, length[:, 0], error, fmt="os"[i], label=name)
+        law = [row["law"] for row in of]
+        ax.plot(widths, law, color="black", linewidth=1, label=None if i else "law")
+    ax.set(xscale="log", yscale="log", xlabel="neurons n")
+    ax.set_ylabel("length of the secondary plateau (time)")
+    ax.set_title("law: blow-up of the largest Gaussian neuron", fontsize="medium")
 
 
 def main() -> None:

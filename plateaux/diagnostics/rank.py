@@ -44,11 +44,11 @@ class Spectrum(eqx.Module):
         volume: Σ w_q, the volume of Ω; 1 over the data.
     """
 
-    singular_values: Float[Array, "*batch n"]
-    volume: Float[Array, "*batch"]
+    singular_values: Float[Array, "... n"]
+    volume: Float[Array, "..."]
 
     @property
-    def eigenvalues(self) -> Float[Array, "*batch n"]:
+    def eigenvalues(self) -> Float[Array, "... n"]:
         """λ_i = σ_i² of the Gram matrix."""
         return self.singular_values**2
 
@@ -212,7 +212,7 @@ def epsilon_rank(
 
 def least_epsilon(
     spectrum: Any, *, relative_to: Any = "absolute"
-) -> Float[Array, "*batch"]:
+) -> Float[Array, "..."]:
     r"""The smallest ε that the precision resolves, (4 u √n σ_1)² in units of s.
 
     Rounding of relative size u in features and factorisations moves every singular
@@ -238,14 +238,14 @@ def least_epsilon(
     return jnp.where(unit > 0, size**2, 0)
 
 
-def resolution(spectrum: Any) -> Float[Array, "*batch"]:
+def resolution(spectrum: Any) -> Float[Array, "..."]:
     """What rounding may have moved a singular value by, 4 u √n σ_1."""
     values = _values(spectrum)
     rounding = ROUNDINGS * np.finfo(values.dtype).eps * np.sqrt(values.shape[-1])
     return jnp.asarray(rounding, values.dtype) * values[..., 0]
 
 
-def numerical_rank(spectrum: Any) -> Int[Array, "*batch"]:
+def numerical_rank(spectrum: Any) -> Int[Array, "..."]:
     """Number of singular values above what rounding may have made, 4 u √n σ_1.
 
     Args:
@@ -263,7 +263,7 @@ def numerical_rank(spectrum: Any) -> Int[Array, "*batch"]:
     return jnp.where(jnp.all(jnp.isfinite(values), axis=-1), rank, -1)
 
 
-def entropy_rank(spectrum: Any) -> Float[Array, "*batch"]:
+def entropy_rank(spectrum: Any) -> Float[Array, "..."]:
     r"""exp(−Σ p_i log p_i), p_i = σ_i/Σ_j σ_j: the effective rank.
 
     Between 1 and n, n for equal singular values; 0 for zero features by convention.
@@ -285,7 +285,7 @@ def entropy_rank(spectrum: Any) -> Float[Array, "*batch"]:
     return _or_zero(spectrum, jnp.exp(-jnp.sum(share * log, axis=-1)))
 
 
-def stable_rank(spectrum: Any) -> Float[Array, "*batch"]:
+def stable_rank(spectrum: Any) -> Float[Array, "..."]:
     r"""Σ_i λ_i/λ_1 = ‖A‖_F²/‖A‖₂², between 1 and the rank.
 
     Args:
@@ -304,7 +304,7 @@ def stable_rank(spectrum: Any) -> Float[Array, "*batch"]:
     return _or_zero(spectrum, 1 / jnp.where(share > 0, share, 1))
 
 
-def spectral_participation(spectrum: Any) -> Float[Array, "*batch"]:
+def spectral_participation(spectrum: Any) -> Float[Array, "..."]:
     r"""(Σ_i λ_i)²/Σ_i λ_i², the participation ratio of the eigenvalues.
 
     Args:
@@ -326,7 +326,7 @@ def spectral_participation(spectrum: Any) -> Float[Array, "*batch"]:
     return _or_zero(spectrum, 1 / jnp.where(total > 0, total, 1))
 
 
-def _values(spectrum: Any) -> Float[Array, "*batch n"]:
+def _values(spectrum: Any) -> Float[Array, "... n"]:
     """Its singular values, else a refusal."""
     if not isinstance(spectrum, Spectrum):
         raise TypeError(
@@ -336,7 +336,7 @@ def _values(spectrum: Any) -> Float[Array, "*batch n"]:
     return jnp.asarray(spectrum.singular_values)
 
 
-def _unit(spectrum: Spectrum, relative_to: Any) -> Float[Array, "*batch"]:
+def _unit(spectrum: Spectrum, relative_to: Any) -> Float[Array, "..."]:
     """What ε is in units of."""
     values = _values(spectrum)
     _checks.known("unit of epsilon", relative_to, UNITS)

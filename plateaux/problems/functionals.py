@@ -91,7 +91,7 @@ class Functional(Task):
     of smooth activations.
 
     Args:
-        parts: `Part`s of different names, as many inputs and one dtype.
+        parts: Terms (`Part`) of different names, as many inputs and one dtype.
         order: Order of the highest derivative of u in the densities. Networks whose
             activation has kinks are refused from 2 on: their second derivatives are
             0 off the kinks, whatever the network.
