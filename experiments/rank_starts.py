@@ -1,0 +1,379 @@
+"""Initialisations compared: what a high ε-rank at the start is worth.
+
+1-50-50-1 tanh networks learn the three waves of rank_staircase.py by Adam, an ensemble
+from each of ten laws of the first weights; in "trained beforehand" the first layer is
+trained on the share of its neurons that are ε-dependent before it sees the target.
+Quartiles over starts, with 95 % intervals: ε-ranks of both layers at the start and at
+the end, losses after half and all of the steps, steps of the ε-rank of layer 2, and the
+lower bound of the error by ε-rank next to the error.
+
+In float32, which resolves ε = 1e-6 here (the library refuses an ε that it does not) and
+halves the time.
+
+    python experiments/rank_starts.py [--smoke] [--lanes 128] [--steps 1000]
+        [--out FOLDER]
+"""
+
+import argparse
+import functools as ft
+import json
+import math
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import rank_staircase as waves
+from scipy.stats import spearmanr
+
+import plateaux as px
+
+EPSILONS = (1e-3, 1e-6)  # of Gram matrices in L²(−1, 1), weights of sum 2
+BOUNDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+TIMES = 60  # saved, about
+QUARTILES = (0.25, 0.5, 0.75)
+PRE_STEPS, PRE_SIZE = 300, 3e-2  # of Adam, on the rank deficit
+PRE_POINTS = 100  # of its quadrature: twice the neurons
+BEFOREHAND = "trained beforehand"
+EXPECTED = Path(__file__).parent / "expected" / "rank_starts.json"
+
+# Options of px.networks.mlp. With the zero biases of Xavier's first layer all features
+# are odd, which no gradient of the rank deficit changes: PyTorch's layer is trained.
+STARTS = {
+    "Xavier": {},
+    "PyTorch": {"initialiser": "pytorch"},
+    "orthogonal": {"initialiser": "orthogonal"},
+    "structured, γ = 5": {"first_layer_options": {"gamma": 5.0}},
+    "structured, γ = 15": {"first_layer_options": {"gamma": 15.0}},
+    "structured, γ = 40": {"first_layer_options": {"gamma": 40.0}},
+    "uniform kinks": {"first_layer": "uniform_kinks"},
+    "random Fourier": {
+        "first_layer": "random_fourier",
+        "first_layer_options": {"sigma": 2 * math.pi},
+    },
+    "multi-scale": {"first_layer": "multi_scale"},
+    "local features": {"first_layer": "local_features"},
+    BEFOREHAND: {"first_layer": "pytorch"},
+}
+
+
+def draw(name: str, lanes: int, width: int = waves.WIDTH) -> px.MLP:
+    """Networks of one law, a lane each; the last layers of all but two are Xavier's."""
+    how = {"initialiser": "xavier"} | STARTS[name]
+    if "first_layer_options" in how:
+        how = {"first_layer": "structured"} | how
+    one = ft.partial(
+        px.networks.mlp,
+        widths=(width, width),
+        in_dim=1,
+        activation="tanh",
+        readout_bias=True,
+        **how,
+    )
+    return jax.vmap(one)(jax.random.split(jax.random.key(0), lanes))
+
+
+@ft.partial(jax.jit, static_argnames="num_steps")
+def beforehand(networks: px.MLP, num_steps: int = PRE_STEPS) -> px.MLP:
+    """The networks with first layers trained on the rank deficit of the larger ε."""
+    rule = px.problems.gauss_legendre(PRE_POINTS)
+    deficit = px.diagnostics.RankDeficit(rule, epsilon=EPSILONS[0])
+    train = lambda network: px.descend(
+        deficit, network, optax.adam(PRE_SIZE), num_steps=num_steps, save=px.at([0.0])
+    )
+    return jax.vmap(train)(networks).network
+
+
+@ft.partial(jax.jit, static_argnames="num_steps")
+def train(problem: px.Problem, networks: px.MLP, rule, num_steps: int) -> px.Trajectory:
+    """All lanes by Adam, saved at log-spaced steps and at the middle one."""
+    steps = px.log_spaced(TIMES).steps(num_steps, None)
+    save = px.at(np.union1d(steps, [num_steps // 2]).astype(float))
+    spectra = lambda _, network: px.diagnostics.spectra(None, network, quadrature=rule)
+    one = lambda network: px.descend(
+        problem,
+        network,
+        optax.adam(1e-3),
+        num_steps=num_steps,
+        save=save,
+        record={"spectra": spectra},
+    )
+    return jax.vmap(one)(networks)
+
+
+@jax.jit
+def bounds(networks: px.MLP, rule) -> px.diagnostics.ErrorBound:
+    """Errors and their lower bounds by ε-rank, of every lane."""
+    of = lambda network: px.diagnostics.error_bound(
+        None, network, BOUNDS, quadrature=rule, target=waves.target
+    )
+    return jax.vmap(of)(networks)
+
+
+def ranks(runs: px.Trajectory, layer: int) -> np.ndarray:
+    """ε-ranks of one layer, shape (lanes, times, 2)."""
+    found = px.diagnostics.epsilon_rank(runs.saved["spectra"][layer], EPSILONS)
+    return np.asarray(found)
+
+
+def forced_losses(bound: px.diagnostics.ErrorBound) -> np.ndarray:
+    """½ mean square that the best bound of a lane leaves, shape (lanes,)."""
+    best = np.max(np.asarray(bound.bound), axis=1, initial=0.0)
+    return best**2 / (2 * float(jnp.sum(waves.rule().weights)))
+
+
+def rows_of(interval) -> list[list[float]]:
+    """Estimate and ends of the interval: one row, or one a quartile."""
+    return np.transpose([np.ravel(part) for part in interval]).astype(float).tolist()
+
+
+def quartiles(values) -> list[list[float]]:
+    """Of one number a lane, each with its interval."""
+    values = np.asarray(values, float)[:, None]
+    return rows_of(px.statistics.quantile_band(values, QUARTILES))
+
+
+_staircases = jax.jit(jax.vmap(px.stages.staircase))
+
+
+def outcomes(runs: px.Trajectory) -> list[str]:
+    """How every lane ended."""
+    fine = np.asarray(runs.outcome == px.Outcome.completed)
+    return ["completed" if ok else "not completed" for ok in fine]
+
+
+def staircases(runs: px.Trajectory) -> px.statistics.StaircaseSummary:
+    """Of the ε-rank of layer 2 at the larger ε."""
+    found = _staircases(runs, ranks(runs, 1)[:, :, 0])
+    return px.statistics.staircase_summary(found, runs.losses, outcomes=outcomes(runs))
+
+
+def numbers(runs: px.Trajectory) -> dict:
+    """What is claimed of an ensemble: rows (estimate, low, high) of each number."""
+    bound = bounds(runs.network, waves.rule())
+    losses = np.asarray(runs.losses)
+    middle = int(np.argmax(runs.steps[0] == runs.steps[0, -1] // 2))
+    stairs = staircases(runs)
+    found = {
+        f"rank {layer + 1} at {epsilon:g}, {when}": quartiles(
+            ranks(runs, layer)[:, at, i]
+        )
+        for layer in (0, 1)
+        for i, epsilon in enumerate(EPSILONS)
+        for when, at in (("first", 0), ("last", -1))
+    }
+    found |= {
+        "loss, half": quartiles(losses[:, middle]),
+        "loss, last": quartiles(losses[:, -1]),
+        "loss forced by the rank": quartiles(forced_losses(bound)),
+        "bound over error": quartiles(np.max(bound.bound, axis=1) / bound.error),
+    }
+    told = {
+        "steps": stairs.num_steps,
+        "rise of a step": stairs.height,
+        "waiting time": stairs.treads.median_dwell,
+        "share with a drop": stairs.matched,
+        "Spearman": stairs.spearman,
+    }
+    found |= {name: rows_of(one) for name, one in told.items() if one is not None}
+    counts = stairs.treads.pooled_plateaus, stairs.treads.censored_plateaus
+    return found | {
+        "treads and censored": [int(n) for n in counts],
+        "completed": outcomes(runs).count("completed"),
+    }
+
+
+def median(rows: list) -> list[float]:
+    """Estimate and interval ends of the median."""
+    return rows[len(rows) // 2]
+
+
+def claims(found: dict) -> dict:
+    """Medians that are finite, with tolerances: the farther end of the interval.
+
+    A rank may be off by one, as rounding may lift an eigenvalue over the threshold.
+    """
+    made = {}
+    for name, rows in found.items():
+        if not isinstance(rows, list) or not isinstance(rows[0], list):
+            continue
+        middle, low, high = median(rows)
+        ends = [abs(end - middle) for end in (low, high) if math.isfinite(end)]
+        least = 1.0 if name.startswith("rank") or name == "steps" else 0.0
+        if math.isfinite(middle):
+            made[name] = [middle, max(*ends, least)]
+    return made
+
+
+def disagreements(found: dict, expected: dict) -> list[str]:
+    """Starts and numbers whose medians are farther off than their tolerance."""
+    return [
+        f"{start}: {name}"
+        for start, wanted in expected.items()
+        for name, (middle, tolerance) in wanted.items()
+        if not abs(found[start].get(name, [math.nan])[0] - middle) <= tolerance
+    ]
+
+
+def worth(found: dict) -> dict[str, float]:
+    """Spearman correlations of median last losses and ranks of layer 2, over starts."""
+    of = lambda name: [median(one[name])[0] for one in found.values()]
+    return {
+        when: float(
+            spearmanr(of(f"rank 2 at {EPSILONS[0]:g}, {when}"), of("loss, last"))[0]
+        )
+        for when in ("first", "last")
+    }
+
+
+TABLES = (
+    [f"rank 1 at {e:g}, {when}" for e in EPSILONS for when in ("first", "last")],
+    [f"rank 2 at {e:g}, {when}" for e in EPSILONS for when in ("first", "last")],
+    ["loss, half", "loss, last", "loss forced by the rank", "bound over error"],
+    ["steps", "rise of a step", "waiting time", "share with a drop", "Spearman"],
+)
+
+
+def table(found: dict, names) -> list[str]:
+    """Medians with their intervals, a line a start."""
+    words = lambda rows: "{:.3g} ({:.3g} to {:.3g})".format(*median(rows))
+    lines = [["", *names]] + [
+        [start, *(words(of[name]) if name in of else "none" for name in names)]
+        for start, of in found.items()
+    ]
+    sizes = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(size) for cell, size in zip(line, sizes, strict=True))
+        for line in lines
+    ]
+
+
+def draw_ranks(seen: dict, path: Path) -> None:
+    """Ridges of the ε-ranks of both layers, at the start and at the end."""
+    import matplotlib.pyplot as plt
+
+    layout = {"layout": "constrained", "sharex": True, "sharey": True}
+    fig, axes = plt.subplots(2, 2, figsize=(11, 10), **layout)
+    for layer, row in enumerate(axes):
+        for ax, at, when in zip(
+            row, (0, -1), ("at the start", "at the end"), strict=True
+        ):
+            some = [one["ranks"][layer][:, at, 0] for one in seen.values()]
+            px.plot.rank_ridges(some, list(seen), ax=ax)
+            ax.set_xlabel(f"ε-rank of layer {layer + 1}, ε = {EPSILONS[0]:g}, {when}")
+    fig.savefig(path, dpi=130)
+    plt.close(fig)
+
+
+def draw_losses(seen: dict, path: Path) -> None:
+    """Bands of the loss, one panel a start, with the median of the first start."""
+    import matplotlib.pyplot as plt
+
+    layout = {"layout": "constrained", "sharex": True, "sharey": True}
+    fig, axes = plt.subplots(3, 4, figsize=(13, 8.5), **layout)
+    probabilities = (0.1, *QUARTILES, 0.9)
+    first = next(iter(seen))
+    band = {
+        name: px.statistics.quantile_band(one["losses"], probabilities)
+        for name, one in seen.items()
+    }
+    for ax, (name, one) in zip(axes.flat, seen.items(), strict=False):
+        px.plot.ensemble_band(
+            one["steps"],
+            band[name],
+            probabilities,
+            time_unit="step",
+            legend=False,
+            ax=ax,
+        )
+        compared = band[first].estimate[2]
+        ax.plot(one["steps"], compared, ":", color="black", label=f"{first}, median")
+        ax.set_title(name)
+        ax.label_outer()
+    handles = axes.flat[0].get_legend_handles_labels()
+    axes.flat[-1].axis("off")
+    axes.flat[-1].legend(*handles, loc="center")
+    axes[-2, -1].tick_params(labelbottom=True)  # nothing stands below it
+    axes[-2, -1].set_xlabel("step")
+    fig.savefig(path, dpi=130)
+    plt.close(fig)
+
+
+def draw_bounds(found: dict, path: Path) -> None:
+    """Last losses and what the ε-rank forces, quartiles a start."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    places = np.arange(len(found))[::-1]
+    for name, color, label in (
+        ("loss, last", "black", "loss at the end"),
+        ("loss forced by the rank", "tab:blue", "its lower bound by ε-rank"),
+    ):
+        low, mid, high = np.array([np.array(of[name])[:, 0] for of in found.values()]).T
+        shift = 0.12 if color == "black" else -0.12
+        ax.errorbar(
+            mid, places + shift, xerr=[mid - low, high - mid], fmt="o", color=color,
+            label=f"{label}, quartiles",
+        )  # fmt: skip
+    ax.set_yticks(places, list(found))
+    ax.set(xscale="log", xlabel="loss")
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, 1.12), ncols=2)
+    ax.grid(axis="x", color="0.9")
+    fig.savefig(path, dpi=130)
+    plt.close(fig)
+
+
+def run(name: str, lanes: int, num_steps: int, pre_steps: int = PRE_STEPS):
+    """Numbers of one start, and what is drawn of it."""
+    networks = draw(name, lanes)
+    if name == BEFOREHAND:
+        networks = beforehand(networks, pre_steps)
+    runs = train(waves.problem(), networks, waves.rule(), num_steps)
+    seen = {
+        "steps": np.asarray(runs.steps[0], float),
+        "losses": np.asarray(runs.losses),
+        "ranks": [ranks(runs, layer) for layer in (0, 1)],
+    }
+    return numbers(runs), seen
+
+
+def main() -> None:
+    """Run, print, draw, compare with the expected numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="8 lanes, 20 steps")
+    parser.add_argument("--lanes", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=Path("runs/rank_starts"))
+    args = parser.parse_args()
+    lanes, steps = (8, 20) if args.smoke else (args.lanes, args.steps)
+    found, seen, began = {}, {}, time.perf_counter()
+    for name in STARTS:
+        pre_steps = min(PRE_STEPS, steps)
+        found[name], seen[name] = run(name, lanes, steps, pre_steps)
+        print(f"{name}: {(time.perf_counter() - began):.0f} s", flush=True)
+    for names in TABLES:
+        print("", *table(found, names), sep="\n")
+    print("", "Spearman of last loss and ε-rank of layer 2, over starts:", sep="\n")
+    print(", ".join(f"{when} {value:.2f}" for when, value in worth(found).items()))
+    args.out.mkdir(parents=True, exist_ok=True)
+    result = {
+        "config": {"lanes": lanes, "steps": steps},
+        "numbers": {name: claims(of) for name, of in found.items()},
+    }
+    for stem, values in (("rank_starts", found), ("claims", result)):
+        (args.out / f"{stem}.json").write_text(json.dumps(values, indent=1) + "\n")
+    draw_ranks(seen, args.out / "ranks.png")
+    draw_losses(seen, args.out / "losses.png")
+    draw_bounds(found, args.out / "bounds.png")
+    print(f"figures and numbers: {args.out}")
+    expected = json.loads(EXPECTED.read_text())
+    if result["config"] == expected["config"]:
+        wrong = disagreements(result["numbers"], expected["numbers"])
+        print(f"differs from {EXPECTED.name}: {wrong}" if wrong else "as expected")
+        raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

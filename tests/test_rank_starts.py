@@ -1,0 +1,124 @@
+"""What the comparison of initialisations computes beside the library."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from .experiment_files import load
+
+load("rank_staircase")
+starts = load("rank_starts")
+EXPECTED = json.loads(starts.EXPECTED.read_text())["numbers"]
+
+
+def ranks(networks):
+    """ε-ranks of layer 1, a lane each, ε = 1e-3, by NumPy."""
+    points, weights = np.polynomial.legendre.leggauss(40)
+    inner = points[:, None] * np.asarray(networks.weights[0])[:, None, :, 0]
+    phi = np.tanh(inner + np.asarray(networks.biases[0])[:, None, :])
+    values = np.linalg.svd(np.sqrt(weights)[:, None] * phi, compute_uv=False)
+    return np.sum(values**2 > 1e-3, axis=1)
+
+
+def test_training_beforehand_raises_the_rank_and_moves_the_first_layer_alone():
+    networks = starts.draw(starts.BEFOREHAND, 2, width=10)
+    found = starts.beforehand(networks, num_steps=60)
+    assert np.all(ranks(found) >= ranks(networks) + 2)
+    np.testing.assert_array_equal(found.weights[1], networks.weights[1])
+    np.testing.assert_array_equal(found.readout, networks.readout)
+
+
+def test_first_layers_differ_and_the_rest_is_xaviers():
+    made = {
+        name: starts.draw(name, 2, width=4) for name in ("Xavier", "structured, γ = 5")
+    }
+    for network in made.values():
+        np.testing.assert_array_equal(network.weights[1], made["Xavier"].weights[1])
+    steep = np.abs(made["structured, γ = 5"].weights[0])
+    np.testing.assert_array_equal(steep, np.full((2, 4, 1), 5.0))
+    assert np.all(made["Xavier"].biases[0] == 0)
+
+
+def test_the_forced_loss_is_that_of_the_best_bound():
+    bound = SimpleNamespace(bound=np.array([[1.0, 2.0, -1.0], [-1.0, -2.0, -3.0]]))
+    np.testing.assert_allclose(starts.forced_losses(bound), [1.0, 0.0])  # 2²/(2·2)
+
+
+def test_quartiles_are_rows_of_estimates_with_intervals():
+    rows = starts.quartiles(np.arange(100))
+    np.testing.assert_array_equal(np.array(rows)[:, 0], [24, 49, 74])
+    assert starts.median(rows) == [49, 39, 59]
+    assert starts.rows_of((0.5, 0.4, 0.6)) == [[0.5, 0.4, 0.6]]
+
+
+def test_claims_are_medians_with_the_farther_end_of_the_interval():
+    found = {
+        "loss, last": [[1, 1, 2], [3.0, 2.5, 4.0], [5, 4, 6]],
+        "rank 2 at 0.001, last": [[8.0, 8.0, 8.0]],
+        "waiting time": [[np.inf, 4.0, np.inf]],
+        "Spearman": [[-0.5, -0.6, -0.3]],
+        "treads and censored": [3, 1],
+        "completed": 3,
+    }
+    made = {"PyTorch": starts.claims(found)}
+    assert made["PyTorch"]["loss, last"] == [3.0, 1.0]
+    assert made["PyTorch"]["rank 2 at 0.001, last"] == [8.0, 1.0]
+    assert set(made["PyTorch"]) == set(found) - {
+        "waiting time",
+        "treads and censored",
+        "completed",
+    }
+    off = {"PyTorch": made["PyTorch"] | {"loss, last": [4.1, 9.0]}}
+    assert starts.disagreements(made, made) == []
+    assert starts.disagreements(off, made) == ["PyTorch: loss, last"]
+    del off["PyTorch"]["Spearman"]  # a number that is no longer there
+    assert "PyTorch: Spearman" in starts.disagreements(off, made)
+
+
+def test_what_a_rank_is_worth_compares_medians_over_starts():
+    row = lambda value: [[9.0] * 3, [value] * 3, [9.0] * 3]
+    made = {"a": (1, 5, 0.3), "b": (2, 9, 0.1), "c": (3, 7, 0.2)}
+    names = "rank 2 at 0.001, first", "rank 2 at 0.001, last", "loss, last"
+    found = {
+        start: dict(zip(names, map(row, values), strict=True))
+        for start, values in made.items()
+    }
+    np.testing.assert_allclose(list(starts.worth(found).values()), [-0.5, -1.0])
+
+
+def test_the_table_has_a_line_a_start_and_says_what_is_missing():
+    found = {
+        "Xavier": {"steps": [[1, 1, 1], [2.0, 1.0, 4.0], [5, 5, 5]]},
+        "PyTorch": {},
+    }
+    lines = starts.table(found, ["steps"])
+    assert [line.split() for line in lines] == [
+        ["steps"],
+        ["Xavier", "2", "(1", "to", "4)"],
+        ["PyTorch", "none"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_expected_numbers_say_what_is_claimed():
+    assert list(EXPECTED) == list(starts.STARTS)
+    median = lambda start, name: EXPECTED[start][name][0]
+    first = {start: median(start, "rank 2 at 0.001, first") for start in EXPECTED}
+    last = {start: median(start, "loss, last") for start in EXPECTED}
+    assert first["Xavier"] < first["PyTorch"] < first[starts.BEFOREHAND]
+    assert last[starts.BEFOREHAND] < last["PyTorch"]
+    for start in EXPECTED:
+        assert last[start] >= median(start, "loss forced by the rank")
+
+
+@pytest.mark.slow
+def test_a_run_counts_its_lanes_and_saves_the_middle():
+    found, seen = starts.run("PyTorch", 3, 6)
+    assert found["completed"] == 3
+    assert {0.0, 3.0, 6.0} <= set(seen["steps"])
+    at = list(seen["steps"]).index(3.0)
+    middle = np.sort(seen["losses"][:, at])[1]
+    np.testing.assert_allclose(starts.median(found["loss, half"])[0], middle)
+    assert seen["ranks"][1].shape == (3, len(seen["steps"]), 2)
