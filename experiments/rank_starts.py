@@ -8,7 +8,8 @@ the end, losses after half and all of the steps, steps of the ε-rank of layer 2
 lower bound of the error by ε-rank next to the error.
 
 In float32, which resolves ε = 1e-6 here (the library refuses an ε that it does not) and
-halves the time.
+halves the time. Single runs of Adam from Xavier's and orthogonal weights depend on
+rounding (see rank_staircase.py); Xavier's medians in float64 are within the tolerances.
 
     python experiments/rank_starts.py [--smoke] [--lanes 128] [--steps 1000]
         [--out FOLDER]
