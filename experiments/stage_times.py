@@ -186,7 +186,7 @@ def draw(found: dict, path: Path) -> None:
     fig, axes = plt.subplots(1, len(panels), squeeze=False, **size)
     for ax, (name, panel) in zip(axes[0], panels.items(), strict=True):
         panel(ax, found[name])
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc="upper left", ncols=2)
     fig.savefig(path, dpi=130)
 
 
@@ -198,8 +198,11 @@ def _draw_initial(ax, found: dict) -> None:
         name = f"α = {alpha:g}, s = {scale:g}"
         marker = "o" if scale == 1 else "s"
         dots = ax.errorbar(of[:, 2], of[:, 3], error, fmt=marker, label=name)
-        ax.plot(of[:, 2], of[:, 6], color=dots[0].get_color(), linewidth=1)
+        # Where the start is not small the law has no time above 0.
+        law = np.where(of[:, 6] > 0, of[:, 6], np.nan)
+        ax.plot(of[:, 2], law, color=dots[0].get_color(), linewidth=1)
     ax.set(xscale="log", xlabel="neurons n", ylabel="end of the initial plateau (time)")
+    ax.set_ylim(0, 1.4 * max(row[3] for row in rows))
     ax.set_title("weights of size s n^−α; lines: logistic law", fontsize="medium")
 
 
