@@ -1,0 +1,128 @@
+"""What the experiment on tasks and activations computes beside the library."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import plateaux as px
+
+from .experiment_files import load
+
+script = load("rank_tasks")
+EQUATIONS = ("poisson_1d", "poisson_2d", "burgers", "allen_cahn")
+
+
+def small(task, activation: str = "tanh"):
+    """A network of 4 and 3 neurons that fits the task."""
+    return px.networks.mlp(
+        jax.random.key(0),
+        widths=(4, 3),
+        in_dim=task.problem.in_dim,
+        out_dim=task.problem.out_dim,
+        activation=activation,
+        initialiser="xavier",
+        readout_bias=True,
+    )
+
+
+@pytest.mark.parametrize("name", script.TASKS)
+def test_tasks_are_measured_on_their_domain_and_have_relative_errors(name):
+    task = script.TASKS[name]()
+    d, rule = task.problem.in_dim, task.rule
+    assert (rule is None) == (name == "digits")
+    one = name.endswith("1d") or name == "allen_cahn"
+    assert d == {"fit_5d": 5, "digits": 64}.get(name, 1 if one else 2)
+    expected = 1.0
+    if rule is None:  # a network of zeros says the digit 0 of every picture
+        said = np.argmax(px.problems.digits(num_data=1797).y[400:], axis=1)
+        expected = np.mean(said != 0)
+    else:
+        low = np.array([0.0, -1.0] if name == "burgers" else [-1.0] * d)
+        assert np.all(np.asarray(rule.points) > low)
+        assert np.all(rule.points < 1)
+        np.testing.assert_allclose(jnp.sum(rule.weights), np.prod(1 - low), rtol=1e-13)
+        # enough points for the rank of 50 neurons
+        assert len(rule.weights) >= 5 * script.WIDTHS[-1]
+    zero = jax.tree.map(jnp.zeros_like, small(task))
+    np.testing.assert_allclose(task.error(zero), expected, rtol=1e-12)
+
+
+def test_targets():
+    np.testing.assert_allclose(script.three_waves(jnp.array([0.25])), 0.5, atol=1e-15)
+    x = jnp.array([0.5, 0.25])
+    np.testing.assert_allclose(script.two_products(x), np.sqrt(0.5), atol=1e-15)
+    x = jnp.full(5, 0.25)
+    np.testing.assert_allclose(script.ridge_and_bump(x), 1 + 0.5 * np.exp(-5 / 16))
+
+
+def test_starts_differ_and_have_no_biases():
+    many = script.starts(script.TASKS["fit_2d"](), "cos", 2)
+    assert not np.any(many.weights[1][0] == many.weights[1][1])
+    assert not any(np.any(b) for b in (*many.biases, many.readout_bias))
+
+
+def test_numbers_are_those_of_the_run():
+    task = script.TASKS["ritz_1d"]()
+    networks = jax.tree.map(lambda v: v[None], small(task))
+    made = script.train(task, networks, script.optimizer_of("Adam", "ritz_1d"), 4)
+    run = jax.tree.map(lambda v: v[0], made)
+    found = script.numbers(run)
+    # by hand: eigenvalues of the Gram matrix, divided by the volume 2
+    phi = np.tanh(jax.vmap(run.network.hidden)(task.rule.points)[-1])
+    gram = phi.T @ (np.asarray(task.rule.weights)[:, None] * phi) / 2
+    values = np.linalg.eigvalsh(gram)
+    assert found["end"] == [int(np.sum(values > e)) for e in script.EPSILONS]
+    np.testing.assert_allclose(found["error"], task.error(run.network), rtol=1e-12)
+    np.testing.assert_allclose(found["loss"], px.loss(task.problem, run.network))
+    np.testing.assert_allclose(sum(found["parts"].values()), found["loss"])
+
+
+def test_relu_is_refused_where_second_derivatives_count():
+    for name in EQUATIONS:
+        task = script.TASKS[name]()
+        with pytest.raises(ValueError, match="second derivative"):
+            px.loss(task.problem, small(task, "relu"))
+    found, run = script.fill(("allen_cahn", "relu", "Adam"), True, 0.0)
+    assert set(found) == {"refused"}
+    assert run is None
+
+
+def test_every_cell_is_named_once_and_expected():
+    every = script.cells(script.TASKS)
+    assert len(set(every)) == len(every) == 5 * len(script.TASKS) + 4
+    expected = json.loads(script.EXPECTED.read_text())
+    assert set(expected["cells"]) == {", ".join(cell) for cell in every}
+    refused = {name for name, cell in expected["cells"].items() if "refused" in cell}
+    assert refused == {f"{name}, relu, Adam" for name in EQUATIONS}
+    assert script.disagreements(expected["cells"], expected) == []
+
+
+def test_numbers_that_differ_are_named():
+    cell = {"start": [1, 2], "end": [3, 4], "first_layer": [1, 1]}
+    cell |= {"spearman": [-0.5, -0.9], "loss": 0.1}
+    expected = {
+        "cells": {"a": cell, "b": {"refused": "no"}},
+        "tolerances": {key: 0.0 for key in cell} | {"end": 1.0, "loss": 1.0},
+    }
+    found = {"a": cell | {"end": [3, 5], "loss": 0.011}}
+    assert script.disagreements(found, expected) == []
+    found = {"a": cell | {"start": [1, 1], "loss": 0.009}, "b": cell}
+    wrong = script.disagreements(found, expected)
+    assert wrong == ["a: start", "a: loss", "b: refused"]
+    assert script.disagreements({"a": cell | {"loss": np.nan}}, expected) == ["a: loss"]
+
+
+def test_the_summary_counts_runs():
+    cell = {"start": [1, 2], "end": [3, 2], "first_layer": [4, 1]}
+    cell |= {"spearman": [-0.9, 0.1], "steps": [2, 3], "matched": [1, 0]}
+    found = script.summary({"a": cell, "b": {"refused": "no"}, "c": cell})
+    assert found["runs"] == 2
+    assert found["rank_rises"] == [2, 0]
+    assert found["later_layer_higher"] == [0, 2]
+    assert found["later_layer_lower"] == [2, 0]
+    assert found["spearman_below_-0.8"] == [2, 0]
+    assert found["spearman_above_0"] == [0, 2]
+    assert (found["steps_matched"], found["steps"]) == ([2, 0], [4, 6])
