@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from rank_staircase import target as three_waves
 
 import plateaux as px
 
@@ -58,12 +59,6 @@ def digits() -> Task:
         return jnp.mean((guess != said).astype(every.x.dtype))
 
     return Task(problem, None, error, 1500, (1e-1, 1e-2))
-
-
-def three_waves(x):
-    """Three frequencies."""
-    wave = lambda k: jnp.sin(2 * jnp.pi * k * x[0])
-    return wave(1) + 0.5 * wave(3) + 0.25 * wave(6)
 
 
 def two_products(x):
