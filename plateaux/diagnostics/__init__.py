@@ -22,16 +22,18 @@ from .directions import (
     display_order as display_order,
 )
 from .error_bound import ErrorBound as ErrorBound, error_bound as error_bound
-from .rank import (
+from .gram import (
     Spectrum as Spectrum,
+    feature_spectrum as feature_spectrum,
+    spectra as spectra,
+    spectrum as spectrum,
+)
+from .rank import (
     entropy_rank as entropy_rank,
     epsilon_rank as epsilon_rank,
-    feature_spectrum as feature_spectrum,
     least_epsilon as least_epsilon,
     numerical_rank as numerical_rank,
-    spectra as spectra,
     spectral_participation as spectral_participation,
-    spectrum as spectrum,
     stable_rank as stable_rank,
 )
 from .rank_deficit import RankDeficit as RankDeficit

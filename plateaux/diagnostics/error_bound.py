@@ -30,7 +30,7 @@ from ..networks.mlp import MLP
 from ..networks.network import Network, extended, features, outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.quadrature import Quadrature
-from .rank import inner_product
+from .gram import inner_product
 
 
 class ErrorBound(eqx.Module):

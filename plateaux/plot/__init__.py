@@ -23,10 +23,9 @@ from .networks import (
     function_snapshots as function_snapshots,
     kinks as kinks,
 )
-from .ranks import (
+from .ranks import rank_ridges as rank_ridges, rank_staircase as rank_staircase
+from .spectra import (
     error_bounds as error_bounds,
-    rank_ridges as rank_ridges,
-    rank_staircase as rank_staircase,
     spectrum_waterfall as spectrum_waterfall,
 )
 from .survival import survival_curves as survival_curves

@@ -192,3 +192,39 @@ def whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+
+
+def columns(name: str, array: np.ndarray) -> np.ndarray:
+    """Numbers of one or several thresholds as (t, e)."""
+    if array.ndim not in (1, 2) or not array.size:
+        raise ValueError(
+            f"Argument `{name}` must have shape (t,), or (t, e) for several "
+            f"thresholds, but has shape {array.shape}; draw one run at a time."
+        )
+    return array.reshape(len(array), -1)
+
+
+def check_one(name: str, array: np.ndarray) -> None:
+    """Refuse what is not the one run's."""
+    if array.ndim != 1:
+        raise ValueError(
+            f"Argument `{name}` must be that of one run, of shape (t,), but has shape "
+            f"{array.shape}."
+        )
+
+
+def line_names(given: Any, count: int, argument: str, word: str) -> list[str]:
+    """A name a line: those given, or a word, numbered if there are several."""
+    if given is None:
+        return [word] if count == 1 else [f"{word} {i + 1}" for i in range(count)]
+    if isinstance(given, str) or len(given) != count:
+        raise ValueError(
+            f"Argument `{argument}` must have one entry a line, {count}, but is "
+            f"{given!r}."
+        )
+    return list(given)
+
+
+def line_color(i: int) -> str:
+    """The colour of the i-th line."""
+    return COLORS[i % len(COLORS)]
