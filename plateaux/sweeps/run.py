@@ -11,6 +11,7 @@ import numpy as np
 from .distributed import LOCAL, check_reachable, trained_by_dask
 from .errors import SweepError
 from .grid import grid
+from .interrupts import heeded
 from .lanes import Ready, prepare
 from .locks import locked
 from .manifest import FILE, read_manifest
@@ -235,7 +236,8 @@ def _fill(
 ) -> None:
     """Show how the chunks come in."""
     tally = Tally(spec, done)
-    with meter(tally, progress) as show:
+    with meter(tally, progress) as show, heeded() as heed:
         for _, values in chunks:
             tally.add(values)
             show()
+            heed()
