@@ -1,6 +1,6 @@
 """The table that plateaus of every definition are kept in."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -53,6 +53,12 @@ def finite_part(run: Trajectory):
     finite = jnp.isfinite(run.losses)
     last = jnp.maximum(jnp.sum(finite, dtype=jnp.int32) - 1, 0)
     return run.times, jnp.where(finite, run.losses, run.losses[last]), last
+
+
+def log_slopes(times: Any, losses: Any) -> Float[Array, " m"]:
+    """Slopes d log L/d log t between saved times from the second on; the first is 0."""
+    log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
+    return jnp.diff(log_loss[1:]) / jnp.diff(jnp.log(times[1:]))
 
 
 def table_of(rows: Rows, chosen, size: int, losses, run, raw, overflow) -> Plateaus:

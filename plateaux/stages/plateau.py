@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from ..dynamics.trajectory import Trajectory
-from ._tables import Plateaus, Rows, finite_part, table_of
+from ._tables import Plateaus, Rows, finite_part, log_slopes, table_of
 
 DEFINITIONS = ("slope", "pattern")
 
@@ -90,9 +90,7 @@ def check_options(
 @eqx.filter_jit
 def _by_slope(run: Trajectory, size: int, threshold, min_ratio) -> Plateaus:
     times, losses, last = finite_part(run)
-    log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
-    slope = jnp.diff(log_loss[1:]) / jnp.diff(jnp.log(times[1:]))
-    flat = (jnp.abs(slope) < threshold) & (
+    flat = (jnp.abs(log_slopes(times, losses)) < threshold) & (
         jnp.arange(1, times.size - 1, dtype=jnp.int32) < last
     )
     # The interval from 0 to the first saved time has no slope in log time: it belongs

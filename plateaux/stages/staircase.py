@@ -19,7 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .. import _checks
 from ..dynamics.trajectory import Trajectory
-from ._tables import Plateaus, Rows, finite_part, table_of
+from ._tables import Plateaus, Rows, finite_part, log_slopes, table_of
+from .plateau import check_options
 
 
 class Staircase(eqx.Module):
@@ -104,11 +105,7 @@ def staircase(
             f"saved times, but has shape {ranks.shape}; for many runs use jax.vmap."
         )
     max_treads = _checks.count("max_treads", max_treads)
-    _checks.positive("threshold", threshold)
-    if _checks.is_concrete(min_ratio) and not min_ratio >= 1:
-        raise ValueError(
-            f"Argument `min_ratio` must be at least 1, but is {min_ratio}."
-        )
+    check_options(threshold=threshold, min_ratio=min_ratio)
     numbers = (jnp.asarray(v, trajectory.times.dtype) for v in (min_ratio, threshold))
     return _staircase(trajectory, ranks.astype(jnp.int32), max_treads, *numbers)
 
@@ -176,12 +173,10 @@ def _shifted(marks: Bool[Array, " m"]) -> Bool[Array, " m"]:
 
 def _dropping(times, losses, last, threshold) -> Bool[Array, " m"]:
     """Intervals between saved times on which the loss drops."""
-    log_loss = jnp.log(jnp.maximum(losses, jnp.finfo(losses.dtype).tiny))
-    safe = jnp.where(times > 0, times, 1)
-    slope = jnp.diff(log_loss) / jnp.where(times[:-1] > 0, jnp.diff(jnp.log(safe)), 1)
-    index = jnp.arange(slope.size, dtype=jnp.int32)
+    slope = log_slopes(times, losses)
+    index = jnp.arange(1, times.size - 1, dtype=jnp.int32)
     # From time 0 there is no slope in log time.
-    return (slope < -threshold) & (index < last) & (times[:-1] > 0)
+    return jnp.concatenate([jnp.zeros(1, bool), (slope < -threshold) & (index < last)])
 
 
 def _spearman(losses, ranks, used) -> Float[Array, ""]:
