@@ -3,8 +3,8 @@ r"""Loss and gradient of many networks at once, in blocks of lanes that fit the 
 Under `jax.vmap` the n × K arrays of `evaluate` would come with all lanes in front, and
 travel to memory and back. For two-layer networks they never exist here: for a block of
 lanes the neurons are gone through one by one, with arrays of K × block that stay in the
-cache and whose last axis, the lanes, fills the vector units. All other networks are
-taken a few at a time on CPUs, the fewer the larger they are.
+cache and whose last axis, the lanes, fills the vector units. All other networks on data
+are taken a few at a time on CPUs, the fewer the larger they are.
 """
 
 import functools as ft
@@ -42,6 +42,10 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
         >>> print(evaluate_unwatched(problem, net).gradient.c)
         [2.5]
     """
+    if not isinstance(problem, Problem):
+        # The densities of functionals may hold traced numbers, which must not get into
+        # a function with a rule of its own.
+        return evaluate(problem, network)._replace(preactivations=())
     lanes_last = _has_layout(problem, network)
     block = max(_TOGETHER // _num_values(problem, network), 1)
     arrays, static = eqx.partition((problem, network), eqx.is_array)
@@ -72,10 +76,9 @@ def evaluate_unwatched(problem: Any, network: Any) -> Evaluation:
     return Evaluation(value, eqx.combine(gradient, static[1]), ())
 
 
-def _has_layout(problem: Any, network: Any) -> bool:
+def _has_layout(problem: Problem, network: Any) -> bool:
     return (
-        isinstance(problem, Problem)
-        and isinstance(network, TwoLayer)
+        isinstance(network, TwoLayer)
         and network.activation.homogeneous
         and problem.in_dim <= _FEW_INPUTS
     )

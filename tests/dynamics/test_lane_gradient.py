@@ -112,3 +112,23 @@ def test_other_networks_are_taken_a_few_at_a_time(block, key, monkeypatch):
     assert_close(reverse, jax.vmap(jax.grad(plain))(many))
     text = str(jax.make_jaxpr(jax.vmap(size))(many))
     assert ("scan" in text) == (block < 5)
+
+
+def test_densities_may_hold_traced_numbers(key):
+    net = px.networks.mlp(key, widths=(3,), in_dim=1, activation="tanh")
+    weights = jnp.full(4, 0.25)
+
+    def last_loss(level):
+        density = px.problems.residual(lambda u, x: u(x) - level)
+        part = px.problems.Part("level", jnp.ones((4, 1)), weights, density)
+        task = px.problems.Functional([part], order=0)
+        run = px.descend(task, net, px.gradient_descent(0.1), num_steps=2)
+        return run.losses[-1]
+
+    levels = jnp.array([0.5, 1.0])
+    each = jnp.stack([last_loss(level) for level in levels])
+    assert_close(jax.vmap(last_loss)(levels), each)
+    h = 1e-6
+    slope = (last_loss(1 + h) - last_loss(1 - h)) / (2 * h)
+    # Rounding of the differences, eps/h.
+    np.testing.assert_allclose(jax.grad(last_loss)(1.0), slope, rtol=1e-8)
