@@ -38,6 +38,7 @@ NETWORKS = {
     "mlp": partial(deep, widths=(5, 4)),
     "mlp_vector": partial(deep, widths=(5, 4), out_dim=2, readout_bias=True),
     "mlp_residual": partial(deep, kind="residual"),
+    "mlp_embedded": partial(deep, kind="residual", embedding="lecun"),
     "mlp_normalised": partial(deep, kind="normalised", learn_normalisation=True),
 }
 

@@ -44,7 +44,7 @@ def neurons(problem: Any, network: Any) -> Neurons:
         return Neurons(inner_weights(network), network.c, bias=True)
     if not isinstance(network, MLP) or network.depth > 1 or network.out_dim is not None:
         raise ValueError(_refusal(network))
-    if network.kind == "normalised":
+    if network.normalisation is not None or network.embedding is not None:
         raise ValueError(_refusal(network))
     w = network.weights[0]
     if network.biases is None:
@@ -60,8 +60,8 @@ def _refusal(network: Network) -> str:
         output = "scalar" if network.out_dim is None else "vector"
         came = f"{network.kind} MLP of {layers} with {output} output"
     return (
-        "Argument `network` must have one hidden layer without normalisation and a "
-        f"scalar output, a TwoLayer or such an MLP, but is a {came}."
+        "Argument `network` must have one hidden layer without normalisation or "
+        f"embedding and a scalar output, a TwoLayer or such an MLP, but is a {came}."
     )
 
 

@@ -167,9 +167,7 @@ def _layers(network: Network) -> tuple[Any, Any, Array]:
             "Argument `network` must be a TwoLayer or an MLP to have imbalances, but "
             f"is a {type(network).__name__}."
         )
-    if network.kind == "normalised" or (
-        network.kind == "residual" and network.depth > 1
-    ):
+    if network.normalisation is not None or network.has_skips:
         raise ValueError(
             "Argument `network` must be a TwoLayer or a plain MLP to have imbalances, "
             f"but is a {network.kind} MLP, for which they are not defined."

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..networks.chain import Chain
 from ..networks.mlp import MLP
 from ..networks.network import Network
 from ..networks.two_layer import TwoLayer
@@ -83,9 +84,13 @@ def _rows(network: Network, index: int, path: Any, shape: tuple[int, ...]) -> An
     )
     if isinstance(network, TwoLayer):
         return network.width if name == "p" else column(0)
+    if isinstance(network, Chain):
+        return column(0)
     if not isinstance(network, MLP):
         return index
     total = sum(network.widths)
     if name in ("readout", "readout_bias"):
         return total if network.out_dim is None else column(total)
+    if name == "embedding":
+        return column(total + (network.out_dim or 1))
     return column(sum(network.widths[: path[1].idx]))

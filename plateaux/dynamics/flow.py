@@ -160,6 +160,12 @@ def is_deep(problem: Task, network: Network, method: str) -> bool:
         return False
     if not isinstance(activation, ReLU | LeakyReLU):
         return False
+    if network.normalisation == "batch":
+        raise ValueError(
+            "Argument `network` must not normalise over the data for exact gradient "
+            f"flow with {type(activation).__name__}, whose kinks every datum crosses "
+            "alone; use a smooth activation, normalisation='layer', or px.descend."
+        )
     if method == "stiff":
         raise ValueError(
             "Argument `method` must be 'auto' or 'explicit' for the flow of an MLP "

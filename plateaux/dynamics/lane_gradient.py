@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
+from ..networks.network import preactivations
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
 from .gradient import Evaluation, evaluate
@@ -86,8 +87,8 @@ def _has_layout(problem: Problem, network: Any) -> bool:
 
 def _num_values(problem: Any, network: Any) -> int:
     """Values of hidden units at all points: what one lane needs room for."""
-    units = eqx.filter_eval_shape(lambda net, x: net.hidden(x[0]), network, problem.x)
-    return problem.num_data * sum(z.size for z in units)
+    values = eqx.filter_eval_shape(preactivations, network, problem.x)
+    return sum(z.size for z in values)
 
 
 def _in_blocks(plain, together, arrays, block: int, alike: bool):

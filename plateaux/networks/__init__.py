@@ -7,6 +7,7 @@ from .activations import (
     LeakyReLU as LeakyReLU,
     activation as activation,
 )
+from .chain import Chain as Chain, chain as chain, log_output as log_output
 from .classical import (
     he as he,
     he_uniform as he_uniform,

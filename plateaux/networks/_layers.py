@@ -11,6 +11,9 @@ from .. import _checks
 from .first_layers import first_layer, own_options
 from .schemes import Scheme, scheme
 
+# Of a network's key: the other layers are drawn as without an embedding.
+_EMBEDDING = 0x454D4245
+
 
 def dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
     """All layer sizes from the input to the output, else a refusal."""
@@ -48,11 +51,26 @@ def first(draw: Scheme, name: Any, options: Any, activation: Any) -> Scheme:
 
 
 def draw(
-    key: Array, draws: Sequence[Scheme], dims: Sequence[int], scale: Array, dtype: Any
+    key: Array,
+    draws: Sequence[Scheme],
+    dims: Sequence[int],
+    scales: Sequence[Array],
+    dtype: Any,
 ) -> list[list[Array]]:
-    """Weights and biases of every layer, times `scale`."""
+    """Weights and biases of every layer, times its scale."""
     keys = jax.random.split(key, len(draws))
+    layers = zip(draws, keys, dims[:-1], dims[1:], scales, strict=True)
     return [
         [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype)]
-        for draw, k, i, o in zip(draws, keys, dims[:-1], dims[1:], strict=True)
+        for draw, k, i, o, scale in layers
     ]
+
+
+def embedding(
+    key: Array, name: Any, dims: Sequence[int], scale: Array, dtype: Any
+) -> Array | None:
+    """The embedding drawn by the scheme of that name, if there is one."""
+    if name is None:
+        return None
+    draw, own = scheme(name), jax.random.fold_in(key, _EMBEDDING)
+    return scale * draw(own, fan_in=dims[0], fan_out=dims[1], dtype=dtype)[0]

@@ -1,10 +1,13 @@
 """Refusals of layers that do not fit together."""
 
+import math
 from typing import Any
 
 from jaxtyping import Array
 
 from .. import _checks
+
+NORMALISATIONS = ("layer", "batch")
 
 
 def check_weights(weights: Any) -> tuple[Array, ...]:
@@ -70,6 +73,51 @@ def check_readout(
         )
     _check_dtype("readout_bias", bias, weights[0])
     return readout, bias
+
+
+def check_embedding(embedding: Any, weights: tuple[Array, ...]) -> Any:
+    """The embedding if it fits the first layer, else a refusal."""
+    if embedding is None:
+        return None
+    embedding, n = _checks.floating("embedding", embedding), weights[0].shape[1]
+    if embedding.ndim != 2 or embedding.shape[0] != n or 0 in embedding.shape:
+        raise ValueError(
+            f"Argument `embedding` must have shape ({n}, d), one row a column of "
+            f"`weights[0]`, but has shape {embedding.shape}."
+        )
+    _check_dtype("embedding", embedding, weights[0])
+    return embedding
+
+
+def residual_scale(value: Any, kind: str, depth: int) -> float:
+    """The branch scale, 1/√depth if None, else a refusal."""
+    if value is None:
+        return 1 / math.sqrt(depth)
+    if kind != "residual":
+        raise ValueError(
+            "Argument `residual_scale` must be None unless the kind is 'residual', but "
+            f"the kind is {kind!r}."
+        )
+    return finite_scale(value)
+
+
+def finite_scale(value: Any) -> float:
+    """The branch scale of a residual network, else a refusal."""
+    if not math.isfinite(value):
+        raise ValueError(f"Argument `residual_scale` must be finite, but is {value}.")
+    return float(value)
+
+
+def normalisation(value: Any, kind: str) -> str | None:
+    """What is normalised over: the units by default of the normalised kind."""
+    if value is None:
+        return "layer" if kind == "normalised" else None
+    if kind == "plain":
+        raise ValueError(
+            "Argument `normalisation` must be None for the kind 'plain', but is "
+            f"{value!r}; say kind='normalised'."
+        )
+    return _checks.known("normalisation", value, NORMALISATIONS)
 
 
 def _check_dtype(name: str, array: Array, first: Array) -> None:

@@ -1,7 +1,6 @@
-r"""Networks of any depth: plain, residual and layer-normalised."""
+r"""Networks of any depth: plain, residual and normalised."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float
 from .. import _checks
 from . import _draws, _layers, _shapes
 from .activations import Activation, activation as find_activation
-from .network import Network
+from .network import DATA, Network
 
 KINDS = ("plain", "residual", "normalised")
 
@@ -24,11 +23,19 @@ class MLP(Network):
     * "residual": z_l = a_l, h_1 = φ(z_1), then h_l = h_{l−1} + s φ(z_l), with the
       branch scale s = 1/√L unless given; all hidden layers have one width;
     * "normalised": z_l = (a_l − mean a_l)/√(var a_l + ε) [· gain + shift], h_l =
-      φ(z_l), mean and (population) variance over the units of the layer.
+      φ(z_l), mean and (population) variance over the units of the layer, or of every
+      unit over the data.
 
-    The output is readout·h_L [+ readout_bias]. With L = 1 and no readout bias, plain
-    and residual are the `TwoLayer` network. `hidden` returns the z_l, which the
-    activation is applied to. ε > 0 keeps the derivative finite where a_l is constant.
+    An `embedding` E maps the inputs first, h_0 = E x; then a residual network has skips
+    in all layers, and takes any number of inputs to its one width. A residual network
+    may normalise its z_l too. Statistics over the data are those of the set that
+    `outputs` or a loss looks at, all its data with equal weight; a network that needs
+    them cannot be called on one sample.
+
+    The output is readout·h_L [+ readout_bias]. With L = 1, no embedding and no readout
+    bias, plain and residual are the `TwoLayer` network. `hidden` returns the z_l, which
+    the activation is applied to. ε > 0 keeps the derivative finite where a_l is
+    constant.
 
     Args:
         weights: W_1 … W_L, shapes (out, in), each `in` the `out` before it.
@@ -39,9 +46,12 @@ class MLP(Network):
         activation: φ, an activation or its name, one for all layers.
         residual_scale: The branch scale s of the residual kind, a static number (it
             is not trained); 1/√L if None.
-        eps: The ε > 0 of the normalised kind, in units of a².
-        gains: Learnable gains of the normalised kind, shapes (out,), or None.
-        shifts: Learnable shifts of the normalised kind, shapes (out,), or None.
+        eps: The ε > 0 of normalisation, in units of a².
+        gains: Learnable gains of normalised layers, shapes (out,), or None.
+        shifts: Learnable shifts of normalised layers, shapes (out,), or None.
+        embedding: E, shape (in of W_1, d), or None for none.
+        normalisation: "layer" or "batch"; None means "layer" for the normalised kind,
+            none for the residual one.
 
     Raises:
         TypeError: If a parameter is not of floating dtype, or dtypes differ.
@@ -54,7 +64,8 @@ class MLP(Network):
         9.0 (2, 1)
 
     Reference: He, Zhang, Ren & Sun (2015), arXiv:1512.03385, for residual layers; Ba,
-    Kiros & Hinton (2016), arXiv:1607.06450, for layer normalisation.
+    Kiros & Hinton (2016), arXiv:1607.06450, for layer normalisation; Ioffe & Szegedy
+    (2015), arXiv:1502.03167, for batch normalisation.
     """
 
     weights: tuple[Float[Array, "_ _"], ...]
@@ -63,10 +74,12 @@ class MLP(Network):
     readout_bias: Float[Array, "*o"] | None
     gains: tuple[Float[Array, " _"], ...] | None
     shifts: tuple[Float[Array, " _"], ...] | None
+    embedding: Float[Array, "_ d"] | None
     kind: str = eqx.field(static=True)
     activation: Activation = eqx.field(static=True)
     residual_scale: float = eqx.field(static=True)
     eps: float = eqx.field(static=True)
+    normalisation: str | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -81,6 +94,8 @@ class MLP(Network):
         eps: Any = 1e-5,
         gains: Any = None,
         shifts: Any = None,
+        embedding: Any = None,
+        normalisation: Any = None,
     ):
         self.kind = _checks.known("kind of network", kind, KINDS)
         self.activation = find_activation(activation)
@@ -91,14 +106,17 @@ class MLP(Network):
         self.readout, self.readout_bias = _shapes.check_readout(
             readout, readout_bias, self.weights
         )
-        self.residual_scale = _residual_scale(residual_scale, kind, self.depth)
+        self.residual_scale = _shapes.residual_scale(residual_scale, kind, self.depth)
         self.eps = float(_checks.positive("eps", eps))
+        self.embedding = _shapes.check_embedding(embedding, self.weights)
+        self.normalisation = _shapes.normalisation(normalisation, kind)
         _check_kind(self)
 
     @property
     def in_dim(self) -> int:
         """Number of inputs d."""
-        return self.weights[0].shape[-1]
+        first = self.weights[0] if self.embedding is None else self.embedding
+        return first.shape[-1]
 
     @property
     def out_dim(self) -> int | None:
@@ -116,6 +134,13 @@ class MLP(Network):
     def widths(self) -> tuple[int, ...]:
         """Units of every hidden layer."""
         return tuple(w.shape[-2] for w in self.weights)
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether there is a layer that adds to the one before."""
+        return self.kind == "residual" and (
+            self.depth > 1 or self.embedding is not None
+        )
 
     def hidden(self, x: Float[Array, " d"]) -> tuple[Float[Array, " _"], ...]:
         """What the activation is applied to: z_1 … z_L of one sample."""
@@ -150,11 +175,11 @@ class MLP(Network):
 
     def _forward(self, x, slopes=None):
         """The pre-activations and the units of all hidden layers."""
-        zs, hs, h = [], [], x
+        zs, hs, h = [], [], x if self.embedding is None else self.embedding @ x
         for layer in range(self.depth):
             z = self._preactivation(layer, h)
             phi = self.activation(z) if slopes is None else slopes[layer] * z
-            skip = self.kind == "residual" and layer > 0
+            skip = self.has_skips and (layer > 0 or self.embedding is not None)
             h = h + self.residual_scale * phi if skip else phi
             zs.append(z)
             hs.append(h)
@@ -163,21 +188,25 @@ class MLP(Network):
     def _preactivation(self, layer, h):
         a = self.weights[layer] @ h
         a = a if self.biases is None else a + self.biases[layer]
-        if self.kind != "normalised":
+        if self.normalisation is None:
             return a
-        z = normalise(a, eps=self.eps)
+        mean = jnp.mean if self.normalisation == "layer" else _mean_over_data
+        z = normalise(a, eps=self.eps, mean=mean)
         z = z if self.gains is None else z * self.gains[layer]
         return z if self.shifts is None else z + self.shifts[layer]
 
 
-def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
-    r"""Layer normalisation (a − mean a)/√(var a + ε) over the units of a layer.
+def normalise(
+    a: Float[Array, " n"], *, eps: float, mean: Callable[[Array], Array] = jnp.mean
+) -> Float[Array, " n"]:
+    r"""Normalisation (a − mean a)/√(var a + ε), over the units of a layer by default.
 
     The variance is the population's (divided by n). A constant `a` gives zeros.
 
     Args:
         a: One number a unit.
         eps: ε > 0, which keeps value and derivative finite for constant `a`.
+        mean: What is taken for the mean of `a`, and of the squares.
 
     Returns:
         Numbers of mean 0 and variance var a/(var a + ε), below 1.
@@ -186,8 +215,19 @@ def normalise(a: Float[Array, " n"], *, eps: float) -> Float[Array, " n"]:
         >>> print(normalise(jnp.array([1.0, 3.0]), eps=3.0))
         [-0.5  0.5]
     """
-    centred = a - jnp.mean(a)
-    return centred / jnp.sqrt(jnp.mean(centred**2) + eps)
+    centred = a - mean(a)
+    return centred / jnp.sqrt(mean(centred**2) + eps)
+
+
+def _mean_over_data(a: Array) -> Array:
+    """The mean of every unit over the data set that is looked at."""
+    try:
+        return jax.lax.pmean(a, DATA)
+    except NameError as error:
+        raise ValueError(
+            "A batch-normalised network must be given a data set, "
+            "px.networks.outputs(network, x), but was called on one datum."
+        ) from error
 
 
 def mlp(
@@ -208,10 +248,15 @@ def mlp(
     eps: Any = 1e-5,
     first_layer: Any = None,
     first_layer_options: Mapping[str, Any] | None = None,
+    last_layer: Any = None,
+    embedding: Any = None,
+    hidden_scale: Any = 1.0,
+    normalisation: Any = None,
 ) -> MLP:
     """Draw an `MLP`, every layer by one scheme, independently.
 
-    A first layer of its own leaves the draws of all other layers as they are.
+    A first or last layer or an embedding of its own leaves the draws of all other
+    layers as they are.
 
     Args:
         key: Random key.
@@ -235,6 +280,12 @@ def mlp(
             of `activation` unless its options give one; `bias` is not for this layer.
         first_layer_options: Options of the first layer by name, such as {"gamma": 5.0};
             their values may be traced.
+        last_layer: The scheme of the readout; `initialiser` if None.
+        embedding: The scheme of a linear map E of the inputs to as many numbers as the
+            first layer has units; None for no embedding.
+        hidden_scale: Positive factor of the hidden layers' weights and biases, such as
+            1/√L, besides `scale`; may be traced.
+        normalisation: "layer" or "batch", see `MLP`.
 
     Returns:
         The network.
@@ -257,10 +308,15 @@ def mlp(
     dims = _layers.dimensions(widths, in_dim, out_dim)
     dtype = _draws.floating_dtype(dtype)
     scale = jnp.asarray(_checks.positive("scale", scale), dtype)
+    inner = jnp.asarray(_checks.positive("hidden_scale", hidden_scale), dtype) * scale
+    entry = _layers.embedding(key, embedding, dims, scale, dtype)
+    dims = dims if entry is None else [dims[1], *dims[1:]]
     draw = _layers.by_scheme(initialiser, bias)
-    first = _layers.first(draw, first_layer, first_layer_options, activation)
-    layers = _layers.draw(key, [first] + [draw] * (len(dims) - 2), dims, scale, dtype)
-    weights, biases = zip(*layers, strict=True)
+    draws = [draw] * (len(dims) - 1)
+    draws[0] = _layers.first(draw, first_layer, first_layer_options, activation)
+    draws[-1] = draw if last_layer is None else _layers.by_scheme(last_layer, bias)
+    scales = [inner] * (len(dims) - 2) + [scale]
+    weights, biases = zip(*_layers.draw(key, draws, dims, scales, dtype), strict=True)
     readout = weights[-1][0] if out_dim is None else weights[-1]
     out_bias = biases[-1][0] if out_dim is None else biases[-1]
     return MLP(
@@ -272,6 +328,8 @@ def mlp(
         activation=activation,
         residual_scale=residual_scale,
         eps=eps,
+        embedding=entry,
+        normalisation=normalisation,
         gains=[jnp.ones_like(b) for b in biases[:-1]] if learn_normalisation else None,
         shifts=[jnp.zeros_like(b) for b in biases[:-1]]
         if learn_normalisation
@@ -279,35 +337,22 @@ def mlp(
     )
 
 
-def _residual_scale(value: Any, kind: str, depth: int) -> float:
-    """The branch scale: 1/√depth if None."""
-    if value is None:
-        return 1 / math.sqrt(depth)
-    if kind != "residual":
-        raise ValueError(
-            "Argument `residual_scale` must be None unless the kind is 'residual', but "
-            f"the kind is {kind!r}."
-        )
-    if not math.isfinite(value):
-        raise ValueError(f"Argument `residual_scale` must be finite, but is {value}.")
-    return float(value)
-
-
 def _check_kind(network: MLP) -> None:
     """Refuse what does not go with the network's kind."""
     widths, kind = network.widths, network.kind
-    if kind == "residual" and len(set(widths)) > 1:
+    entry = () if network.embedding is None else network.embedding.shape[:1]
+    if kind == "residual" and len({*entry, *widths}) > 1:
         raise ValueError(
-            "A residual network must have one width in all hidden layers, but has "
-            f"{widths}."
+            "A residual network must have one width in all hidden layers and the "
+            f"embedding, but has {(*entry, *widths)}."
         )
-    if kind == "normalised" and min(widths) < 2:
+    if network.normalisation == "layer" and min(widths) < 2:
         raise ValueError(
             "A normalised network must have at least 2 units in every hidden layer "
             f"(a single unit is always normalised to 0), but has {widths}."
         )
-    if kind != "normalised" and not (network.gains is network.shifts is None):
+    if network.normalisation is None and not (network.gains is network.shifts is None):
         raise ValueError(
-            "Arguments `gains` and `shifts` must be None unless the kind is "
-            f"'normalised', but the kind is {kind!r}."
+            "Arguments `gains` and `shifts` must be None unless the network is "
+            f"normalised, but the kind is {kind!r} without normalisation."
         )

@@ -11,6 +11,9 @@ from jaxtyping import Array, Float
 from .. import _checks
 from .activations import Activation
 
+# The axis of the data where a whole set is looked at; batch statistics run over it.
+DATA = "data"
+
 
 class Network(eqx.Module):
     """A network: its array leaves are the parameters, everything else is static.
@@ -67,7 +70,7 @@ def outputs(network: Network, x: Any) -> Float[Array, "K ..."]:
         >>> print(outputs(net, jnp.array([[-1.0], [3.0]])))
         [0. 6.]
     """
-    return jax.vmap(network)(_check_inputs(network, x))
+    return jax.vmap(network, axis_name=DATA)(_check_inputs(network, x))
 
 
 def preactivations(network: Network, x: Any) -> tuple[Float[Array, "_ K"], ...]:
@@ -96,7 +99,9 @@ def preactivations(network: Network, x: Any) -> tuple[Float[Array, "_ K"], ...]:
         [[-1.  3.]
          [-1.  7.]]
     """
-    return jax.vmap(network.hidden, out_axes=1)(_check_inputs(network, x))
+    return jax.vmap(network.hidden, out_axes=1, axis_name=DATA)(
+        _check_inputs(network, x)
+    )
 
 
 def features(network: Network, x: Any) -> tuple[Float[Array, "K _"], ...]:
@@ -125,7 +130,7 @@ def features(network: Network, x: Any) -> tuple[Float[Array, "K _"], ...]:
         [[0. 3.]
          [3. 0.]]
     """
-    return jax.vmap(network.units)(_check_inputs(network, x))
+    return jax.vmap(network.units, axis_name=DATA)(_check_inputs(network, x))
 
 
 def extended(x: Float[Array, "K d"]) -> Float[Array, "K D"]:

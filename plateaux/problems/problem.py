@@ -173,7 +173,7 @@ def check_match(problem: Task, network: Network) -> None:
         )
     expected = () if problem.out_dim is None else (problem.out_dim,)
     try:
-        shape = eqx.filter_eval_shape(network, problem.x[0]).shape
+        shape = eqx.filter_eval_shape(outputs, network, problem.x).shape[1:]
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The network must take one datum of shape ({problem.in_dim},), but fails "

@@ -328,7 +328,7 @@ NORMALISED = px.MLP([np.eye(2)], None, np.ones(2), kind="normalised", activation
 
 @pytest.mark.parametrize("function", EVERY, ids=lambda f: f.__name__)
 def test_other_networks_are_refused(function):
-    one = "one hidden layer without normalisation and a scalar output, .* but is a "
+    one = "one hidden layer without normalisation or embedding .* but is a "
     many = px.Problem(X, np.stack([Y, Y], axis=1))
     for problem, net, message in (
         (PROBLEM, DEEP, one + "plain MLP of 2 hidden layers with scalar output"),

@@ -1,9 +1,20 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from plateaux.networks import MLP, SCHEMES, TwoLayer, mlp, normalise, outputs
+import plateaux as px
+from plateaux.networks import (
+    MLP,
+    SCHEMES,
+    TwoLayer,
+    features,
+    mlp,
+    normalise,
+    outputs,
+    preactivations,
+)
 
 rng = np.random.default_rng(5)
 W = [rng.normal(size=s) for s in [(4, 3), (4, 4), (4, 4)]]
@@ -58,6 +69,69 @@ def test_normalised():
     check(MLP(W, B, C, kind="normalised"), kind="normalised", eps=1e-5)
     net = MLP(W, B, C, kind="normalised", eps=0.5, gains=G, shifts=S)
     check(net, kind="normalised", eps=0.5, gains=G, shifts=S)
+
+
+E = rng.normal(size=(4, 3))
+SQUARE = [rng.normal(size=(4, 4)) for _ in W]
+
+
+@pytest.mark.parametrize("kind", ["plain", "residual"])
+def test_embedding(kind):
+    net = MLP(SQUARE, B, C, kind=kind, residual_scale=None, embedding=E)
+    h = E @ X.T
+    for w, b in zip(SQUARE, B, strict=True):
+        phi = relu(w @ h + b[:, None])
+        h = h + phi / np.sqrt(3) if kind == "residual" else phi
+    np.testing.assert_allclose(outputs(net, X), C @ h, rtol=1e-12)
+    assert net.in_dim == 3
+
+
+@pytest.mark.parametrize("kind", ["normalised", "residual"])
+@pytest.mark.parametrize("over", ["layer", "batch"])
+def test_normalised_over_units_or_data(kind, over):
+    axis = {"layer": 0, "batch": 1}[over]
+    how = {"gains": G, "shifts": S, "eps": 1e-3, "normalisation": over}
+    net = MLP(SQUARE, B, C, kind=kind, embedding=E, **how)
+    h = E @ X.T
+    for w, b, g, s in zip(SQUARE, B, G, S, strict=True):
+        a = w @ h + b[:, None]
+        mean, var = a.mean(axis, keepdims=True), a.var(axis, keepdims=True)
+        z = (a - mean) / np.sqrt(var + 1e-3) * g[:, None] + s[:, None]
+        h = h + relu(z) / np.sqrt(3) if kind == "residual" else relu(z)
+    np.testing.assert_allclose(outputs(net, X), C @ h, rtol=1e-11)
+    np.testing.assert_allclose(preactivations(net, X)[-1], z, rtol=1e-11)
+    np.testing.assert_allclose(features(net, X)[-1], h.T, rtol=1e-11)
+
+
+BATCH = MLP(W, B, C, kind="normalised", normalisation="batch", activation="tanh")
+
+
+def test_batch_normalised_trains_with_the_gradient_of_its_loss():
+    problem = px.Problem(X, np.sin(X[:, 0]))
+    step = lambda net, h: eqx.tree_at(lambda n: n.weights[1], net, W[1] + h * V)
+    V = rng.normal(size=(4, 4))
+    gradient = px.dynamics.evaluate_unwatched(problem, BATCH).gradient
+    up, down = (px.problems.loss(problem, step(BATCH, h)) for h in (1e-6, -1e-6))
+    slope = np.sum(gradient.weights[1] * V)
+    np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-7)
+    run = px.descend(problem, BATCH, px.gradient_descent(0.1), num_steps=50)
+    assert run.losses[-1] < 0.5 * run.losses[0]
+    flow = px.flow(problem, BATCH, t1=5.0)
+    # descent with a tenth of the step size is nearer to the flow
+    fine = px.descend(problem, BATCH, px.gradient_descent(0.01), num_steps=500)
+    errors = [abs(float(r.losses[-1] - flow.losses[-1])) for r in (run, fine)]
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_batch_normalised_needs_a_data_set():
+    with pytest.raises(ValueError, match="must be given a data set, .* one datum"):
+        BATCH(jnp.asarray(X[0]))
+    problem, kinked = px.Problem(X, X[:, 0]), MLP(W, B, C, kind="normalised", **HOW)
+    with pytest.raises(ValueError, match="must not normalise over the data for exact"):
+        px.flow(problem, kinked, t1=1.0)
+
+
+HOW = {"normalisation": "batch"}
 
 
 def test_vector_output_and_its_bias():
@@ -146,6 +220,20 @@ def test_scale_multiplies_all_drawn_numbers():
     jax.eval_shape(lambda s: mlp(key, **how, scale=s), 1.0)
 
 
+def test_own_first_and_last_layers_leave_the_others_alone():
+    key, sizes = jax.random.key(3), {"widths": (4, 4, 4), "in_dim": 4}
+    plain = mlp(key, **sizes)
+    own = mlp(
+        key, **sizes, last_layer="lecun", embedding="orthogonal", hidden_scale=3.0
+    )
+    for ours, theirs in zip(own.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(ours, 3 * theirs, rtol=1e-15)
+    # lecun has half the variance of he
+    np.testing.assert_allclose(own.readout, plain.readout / np.sqrt(2), rtol=1e-15)
+    np.testing.assert_allclose(own.embedding @ own.embedding.T, np.eye(4), atol=1e-6)
+    assert mlp(key, widths=(4, 4), in_dim=2, embedding="he").embedding.shape == (4, 2)
+
+
 def test_layers_are_independent():
     net = mlp(jax.random.key(0), widths=(50, 50), in_dim=50, bias="normal")
     draws = [np.ravel(a) for a in (*net.weights, np.resize(net.readout, (50, 50)))]
@@ -202,6 +290,20 @@ ints = W[0].astype(int)
             {"kind": "residual", "residual_scale": float("inf")},
             ValueError,
             "`residual_scale` must be finite, but is inf",
+        ),
+        ((W, B, C), {"embedding": E[:3, :0]}, ValueError, r"shape \(3, d\), .* \(3, 0"),
+        ((W, B, C), {"normalisation": "batch"}, ValueError, "say kind='normalised'"),
+        (
+            (W, B, C),
+            {"kind": "normalised", "normalisation": "unit"},
+            ValueError,
+            "normalisation must be one of batch, layer",
+        ),
+        (
+            (W, B, C),
+            {"kind": "residual", "embedding": np.eye(3)},
+            ValueError,
+            r"the embedding, but has \(3, 4, 4, 4\)",
         ),
         (
             (W, B, C),
