@@ -11,6 +11,8 @@ from .condensation import (
     loss_stages as loss_stages,
     phase_portrait as phase_portrait,
 )
+from .curvature import update_curvature as update_curvature
+from .depth import depth_fan as depth_fan, spectral_ridges as spectral_ridges
 from .flows import (
     distances as distances,
     event_raster as event_raster,

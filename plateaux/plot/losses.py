@@ -8,16 +8,13 @@ import numpy as np
 from ._axes import (
     BLUE,
     SKY,
-    VERMILLION,
     arrays,
     log_time,
     optional_ax,
     place_legend,
     until_diverged,
 )
-
-# Ticks above the highest loss drawn are still numbers; a loss beyond leaves the figure.
-HIGHEST = 1e200
+from ._fans import HIGHEST, draw_fan, mark
 
 
 @optional_ax
@@ -69,7 +66,7 @@ def loss_curve(
     seen = until_diverged(losses)
     ax.plot(times[:seen], losses[:seen], color=color, label=label)
     if 0 < seen < losses.size:
-        _mark(ax, times[seen - 1], losses[seen - 1], "x", "diverged")
+        mark(ax, times[seen - 1], losses[seen - 1], "x", "diverged")
         ax.update_datalim([(times[-1], losses[seen - 1])])
     _loss_axes(ax, times, time_unit, legend)
     return ax
@@ -120,27 +117,7 @@ def ensemble_band(
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
         ['25-75 %', 'median', 'interval of the median']
     """
-    parts = [(getattr(band, name), 1) for name in ("estimate", "low", "high")]
-    names = ("band.estimate", "band.low", "band.high")
-    times, *parts = arrays(times, **dict(zip(names, parts, strict=True)))
-    rows = {round(float(p), 9): i for i, p in enumerate(probabilities)}
-    if len(rows) != len(parts[0]):
-        raise ValueError(
-            "Argument `probabilities` must hold one number a quantile, "
-            f"{len(parts[0])}, each different, but is {list(probabilities)}."
-        )
-    name = f"{label}, " if label else ""
-    for p, i in sorted(rows.items()):
-        mirror = rows.get(round(1 - p, 9))
-        if p == 0.5:
-            _median(ax, times, [part[i] for part in parts], name, color)
-        elif mirror is None:
-            words = f"{name}{100 * p:g} % quantile"
-            ax.plot(times, _cut(parts[0][i]), ":", color=color, label=words)
-        elif p < 0.5:
-            words = f"{name}{100 * p:g}-{100 * (1 - p):g} %"
-            style = {"color": color, "alpha": 0.12 + 0.6 * p, "label": words}
-            _band(ax, times, parts[0][i], parts[0][mirror], style)
+    times = draw_fan(ax, times, band, probabilities, label, color)
     _loss_axes(ax, times, time_unit, legend)
     return ax
 
@@ -176,46 +153,6 @@ def _shade(ax, starts, ends, censored, first):
             label=None if words in named else words,
         )
         named.add(words)
-
-
-def _band(ax, times, lower, upper, style):
-    seen = until_diverged(upper)
-    edges = times[:seen], lower[:seen], upper[:seen]
-    ax.fill_between(*edges, linewidth=0, **style)
-    if 0 < seen < times.size:
-        _mark(ax, times[seen - 1], upper[seen - 1], "^", "above: diverged")
-
-
-def _median(ax, times, parts, name, color):
-    estimate, low, high = map(_cut, parts)
-    ax.plot(times, estimate, color=color, label=f"{name}median")
-    ax.plot(
-        times,
-        low,
-        "--",
-        color=color,
-        linewidth=0.7,
-        label=f"{name}interval of the median",
-    )
-    ax.plot(times, high, "--", color=color, linewidth=0.7)
-
-
-def _cut(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _mark(ax, time, loss, marker, words):
-    known = ax.get_legend_handles_labels()[1]
-    ax.plot(
-        [time],
-        [min(loss, HIGHEST)],
-        marker,
-        color=VERMILLION,
-        markersize=7,
-        clip_on=False,
-        zorder=5,
-        label=None if words in known else words,
-    )
 
 
 def _loss_axes(ax, times, time_unit, legend):

@@ -232,6 +232,8 @@ def test_own_first_and_last_layers_leave_the_others_alone():
     np.testing.assert_allclose(own.readout, plain.readout / np.sqrt(2), rtol=1e-15)
     np.testing.assert_allclose(own.embedding @ own.embedding.T, np.eye(4), atol=1e-6)
     assert mlp(key, widths=(4, 4), in_dim=2, embedding="he").embedding.shape == (4, 2)
+    alike = mlp(key, **sizes, embedding="he")
+    assert not any(np.any(alike.embedding == w) for w in alike.weights)
 
 
 def test_layers_are_independent():

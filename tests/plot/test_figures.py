@@ -87,6 +87,7 @@ FIGURES = {
     plot.phase_portrait: (TIMES, np.outer(TIMES, X), np.outer(TIMES, X + 0.3)),
     plot.spectrum_waterfall: (TIMES, np.outer([4.0, 3.0, 2.0, 1.0], [1.0, 0.1])),
     plot.error_bounds: (TIMES, np.array([4.0, 3.0, 2.0, 1.0]), np.ones((4, 2))),
+    plot.update_curvature: (TIMES, np.full(4, 2.0), np.full(4, -1.0), np.zeros(4)),
 }
 # Figures without a time axis, besides those above.
 TIMELESS = {
@@ -95,6 +96,8 @@ TIMELESS = {
     plot.distribution: ({"one": np.array([2.0, 3.0])}, 1.0),
     plot.heat_map: (np.eye(2, 3), ("scale", [0.1, 1.0]), ("step size", [1, 2, 3])),
     plot.outcomes: ({"one": {"completed": 3, "diverged": 1}},),
+    plot.depth_fan: (np.array([4, 8, 16, 32]), BAND, [0.5]),
+    plot.spectral_ridges: ([np.array([1.0, -0.1]), np.array([2.0])], ["4", "8"]),
     plot.rank_ridges: ([np.array([1, 2]), np.array([4])], ["start", "end"]),
     plot.condensation_map: (np.array([[1.0, -0.3], [-0.3, 1.0]]), np.array([1, 0])),
 }
