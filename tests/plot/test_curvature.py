@@ -37,7 +37,9 @@ def test_logarithms_keep_a_linear_axis_and_laws_may_have_quantiles(ax):
         DEPTHS, band, PROBABILITIES, law=law, log=False, label="d = 8", ax=ax
     )
     assert ax.get_yscale() == "linear"
-    drawn = np.array([line.get_ydata() for line in ax.lines[-3:]])
+    plot.depth_fan(DEPTHS, BAND, PROBABILITIES, log=False, ax=ax)
+    assert ax.get_yscale() == "linear"
+    drawn = np.array([line.get_ydata() for line in ax.lines[3:6]])
     np.testing.assert_array_equal(drawn, law)
     assert legend(ax).count("d = 8, exact law") == 1
 
@@ -60,9 +62,9 @@ def test_ridges_stand_up_for_positive_and_hang_down_for_negative_eigenvalues(ax)
 
 
 def test_weights_of_a_density_count(ax):
-    plot.spectral_ridges([[1.5, -1.5]], ["one"], weights=[[0.9, 0.3]], ax=ax)
-    down = ax.patches[3].get_data().values
-    np.testing.assert_allclose(down.min(), -0.15)
+    plot.spectral_ridges([[1.5, -1.5]], ["one"], weights=[[0.3, 0.9]], ax=ax)
+    up, down = (ax.patches[i].get_data().values for i in (1, 3))
+    np.testing.assert_allclose([up.max(), down.min()], [0.15, -0.45])
 
 
 def test_a_spectrum_of_zeros_is_a_line(ax):
