@@ -8,7 +8,7 @@ flow of ½ E[(y − f)²], and with p = 2 − 2/L, c = E[x²] and the target ū 
 With z = u/ū and a = z^{1/L} it is ∫ da/(a^{L−1}(1 − a^L)) = c ū^p t; term by term, for
 every L ≥ 1,
 
-    c ū^p t = ∫_{a_0}^{a_1} a^{1−L} da + [a²/2 + a²/L Σ_{j≥1} z^j/(j + 2/L)]_{a_0}^{a_1},
+    c ū^p t = ∫ a^{1−L} da + [a²/2 + a²/L Σ_{j≥1} z^j/(j + 2/L)] from a_0 to a_1,
 
 in which nothing cancels. The first term is the plateau, (a_0^{2−L} − a_1^{2−L})/(L−2),
 or ln(a_1/a_0) for L = 2; with E[x²] = 1 it is about 1/((L−2) ū w_0^{L−2}). The bracket
@@ -94,8 +94,8 @@ def log_chain_escape_time(
         ValueError: If a number is not as said.
 
     Example:
-        >>> print((log_chain_escape_time(-2000.0, -1.0, depth=1000)).round(2))
-        1989.1
+        >>> print(f"{log_chain_escape_time(-2000.0, -1.0, depth=1000):.2f}")
+        1989.09
     """
     depth = _checks.count("depth", depth)
     _checks.positive("target", target)
@@ -124,10 +124,9 @@ class ChainLaw(eqx.Module):
 
     def log_time(self, log_output: Any) -> Float[Array, "..."]:
         """Logarithm of the time at which the product is e^`log_output` < ū."""
-        limit = jnp.log(self.target)
-        ends = (self.log_start, jnp.asarray(log_output, limit.dtype))
-        logits = [logit_of_log(end - limit) for end in ends]
-        return _log_time(self.depth, *logits, limit, jnp.log(self.rate))
+        log_u, start, limit, log_rate = self._with(log_output)
+        logits = [logit_of_log(end - limit) for end in (start, log_u)]
+        return _log_time(self.depth, *logits, limit, log_rate)
 
     def time(self, output: Any) -> Float[Array, "..."]:
         """When the product is `output`, between u_0 and ū."""
@@ -135,7 +134,8 @@ class ChainLaw(eqx.Module):
 
     def log_output(self, time: Any) -> Float[Array, "..."]:
         """Logarithm of the product at a time."""
-        return jnp.log(self.target) - jax.nn.softplus(-self._logit(time))
+        limit = self._with(time)[2]
+        return limit - jax.nn.softplus(-self._logit(time))
 
     def output(self, time: Any) -> Float[Array, "..."]:
         """The product u = w^L at a time."""
@@ -147,21 +147,23 @@ class ChainLaw(eqx.Module):
 
     def excess(self, time: Any) -> Float[Array, "..."]:
         """½ c (ū − u)², the loss above that of the best chain, at a time."""
-        missing = self.target * jax.nn.sigmoid(-self._logit(time))
-        return self.rate * missing**2 / 2
+        _, _, limit, log_rate = self._with(time)
+        log_missing = limit - jax.nn.softplus(self._logit(time))
+        return jnp.exp(log_rate + 2 * log_missing) / 2
 
     def _logit(self, time: Any) -> Float[Array, "..."]:
         """ln(u/(ū − u)) at a time, by bisection of the closed form."""
-        limit = jnp.log(self.target)
-        start, time = jnp.broadcast_arrays(
-            logit_of_log(self.log_start - limit), jnp.asarray(time, limit.dtype)
-        )
+        time, start, limit, log_rate = self._with(time)
+        start = logit_of_log(start - limit)
         begun = time > 0
-        power = 2 - 2 / self.depth
-        log_tau = jnp.log(jnp.where(begun, time, 1)) + jnp.log(self.rate)
-        log_tau = log_tau + power * limit
-        found = _logit_at(self.depth, start, log_tau)
+        log_tau = jnp.log(jnp.where(begun, time, 1)) + log_rate
+        found = _logit_at(self.depth, start, log_tau + (2 - 2 / self.depth) * limit)
         return jnp.where(begun, found, start)
+
+    def _with(self, value: Any) -> list[Float[Array, "..."]]:
+        """A value, ln u_0, ln ū and ln c in one shape."""
+        target, rate = jnp.log(self.target), jnp.log(self.rate)
+        return numbers(value, self.log_start, target, rate)
 
 
 def numbers(*values: Any) -> list[Float[Array, "..."]]:
@@ -182,7 +184,7 @@ def _log_time(depth: int, start, end, log_target, log_rate) -> Float[Array, "...
 
 @ft.partial(jax.jit, static_argnums=0)
 def _log_integral(depth: int, start, end) -> Float[Array, "..."]:
-    r"""ln ∫ da/(a^{L−1}(1 − a^L)) from one logit of z = a^L to another.
+    r"""Logarithm of ∫ da/(a^{L−1}(1 − a^L)) from one logit of z = a^L to another.
 
     The terms are ∫ a^{1−L} da, ∫ a da, and the rest of the sum.
     """
@@ -195,7 +197,7 @@ def _log_integral(depth: int, start, end) -> Float[Array, "..."]:
 
 
 def _log_power_integral(m: int, log_a0, growth) -> Float[Array, "..."]:
-    """ln ∫ a^{m−1} da from a_0 to a_0 e^growth, without overflow."""
+    """Logarithm of ∫ a^{m−1} da from a_0 to a_0 e^growth, without overflow."""
     exponent = jnp.abs(m * growth)
     curved = exponent > 0
     ratio = -jnp.expm1(-exponent) / jnp.where(curved, exponent, 1)

@@ -81,9 +81,9 @@ def linear_modes(problem: Problem, *, depth: Any, start: Any) -> LinearModes:
         >>> y = x @ jnp.diag(jnp.array([4.0, 1.0]))
         >>> modes = linear_modes(px.Problem(x, y), depth=3, start=1e-3)
         >>> print(modes.law.target.round(6), modes.escape_times().round(2))
-        [4. 1.] [2.45 9.97]
+        [4. 1.] [2.37 9.14]
         >>> print(modes.loss(jnp.array([0.0, 5.0, 15.0])).round(2))
-        [8.5 0.5 0. ]
+        [8.5  0.49 0.  ]
 
     Reference: Saxe, McClelland & Ganguli (2013), arXiv:1312.6120.
     """

@@ -1,6 +1,6 @@
 r"""The hypergeometric function of the balanced chain, up to its singularity at z = 1.
 
-    ₂F₁(1, β; 1+β; z) = 1 + β Σ_{j≥1} z^j/(j + β),    β > 0.
+₂F₁(1, β; 1+β; z) = 1 + β Σ_{j≥1} z^j/(j + β),    β > 0.
 """
 
 from typing import Any
@@ -33,8 +33,8 @@ def fractions_sum(beta: Any, logit: Any) -> Float[Array, "..."]:
     Example:
         >>> z = jnp.array([0.3, 0.7])
         >>> found = fractions_sum(1.0, jnp.log(z / (1 - z)))
-        >>> print(found.round(5), (-jnp.log1p(-z) / z - 1).round(5))
-        [0.18892 0.71996] [0.18892 0.71996]
+        >>> print(jnp.max(jnp.abs(found + jnp.log1p(-z) / z + 1)) < 1e-6)
+        True
 
     Reference: Abramowitz & Stegun (1964), 15.3.10.
     """

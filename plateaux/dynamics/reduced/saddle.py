@@ -60,7 +60,7 @@ def saddle_escape_time(
         >>> print(saddle_escape_time(1e-3, 1.0, method="sign", **ways).round(1))
         99.9
         >>> print(saddle_escape_time(1e-3, 1.0, method="rmsprop", **ways))
-        86.0
+        72.0
     """
     _checks.known("method of leaving a saddle", method, METHODS)
     for name, value in (("start", start), ("curvature", curvature)):

@@ -39,8 +39,8 @@ def two_weight_escape_time(
 
     Example:
         >>> time = two_weight_escape_time(0.0, 0.5, imbalance=1.0)
-        >>> print(time.round(4))
-        0.4694
+        >>> print(time.round(3))
+        0.598
 
     Reference: Saxe, McClelland & Ganguli (2013), arXiv:1312.6120.
     """
