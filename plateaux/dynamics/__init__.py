@@ -11,7 +11,11 @@ from .compare import (
 from .descent import descend as descend
 from .flow import flow as flow
 from .flow_many import flow_many as flow_many
-from .gradient import Evaluation as Evaluation, evaluate as evaluate
+from .gradient import (
+    Evaluation as Evaluation,
+    evaluate as evaluate,
+    gradient_norm as gradient_norm,
+)
 from .hessian import (
     gauss_newton as gauss_newton,
     hessian as hessian,
@@ -22,6 +26,11 @@ from .optimizer import (
     GradientDescent as GradientDescent,
     gradient_descent as gradient_descent,
     plain_step_size as plain_step_size,
+)
+from .saddle_optimizers import (
+    noisy_descent as noisy_descent,
+    normalised_descent as normalised_descent,
+    saddle_free_newton as saddle_free_newton,
 )
 from .save import (
     At as At,

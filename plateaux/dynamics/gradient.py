@@ -10,6 +10,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from ..networks.network import Network, extended, preactivations
@@ -52,6 +53,32 @@ def evaluate(problem: Task, network: Network) -> Evaluation:
         return _two_layer(problem, network)
     value, grad = eqx.filter_value_and_grad(ft.partial(loss, problem))(network)
     return Evaluation(value, grad, preactivations(network, problem.x))
+
+
+def gradient_norm(problem: Task, network: Network) -> Float[Array, ""]:
+    """‖∇L(θ)‖, to be recorded by any way of training; 0 if and only if ∇L is 0.
+
+    Squares of small gradients would underflow; they are taken of the gradient divided
+    by its largest entry.
+
+    Args:
+        problem: Data and loss.
+        network: A network that fits them.
+
+    Returns:
+        The Euclidean norm over all parameters, in units of loss over parameter.
+
+    Example:
+        >>> problem = Problem(jnp.array([[1.0]]), jnp.array([7.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> print(gradient_norm(problem, net).round(4))  # (−6, −6, −6)
+        10.3923
+    """
+    gradient = eqx.filter(evaluate(problem, network).gradient, eqx.is_inexact_array)
+    flat = ravel_pytree(gradient)[0]
+    largest = jnp.max(jnp.abs(flat))
+    safe = jnp.where(largest > 0, largest, 1)
+    return largest * jnp.linalg.norm(flat / safe)
 
 
 def _two_layer(problem: Problem, network: TwoLayer) -> Evaluation:

@@ -1,6 +1,15 @@
 """Stages: what a trajectory went through."""
 
 from ._tables import Plateaus as Plateaus
+from .escape import (
+    EscapeCause as EscapeCause,
+    EscapeTime as EscapeTime,
+    escape as escape,
+)
+from .escape_direction import (
+    EscapeDirection as EscapeDirection,
+    escape_direction as escape_direction,
+)
 from .explain import (
     Explanation as Explanation,
     PlateauKind as PlateauKind,

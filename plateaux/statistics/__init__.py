@@ -3,6 +3,7 @@
 from ._samples import Interval as Interval
 from .agreement import Agreement as Agreement
 from .bootstrap import bootstrap_interval as bootstrap_interval
+from .escapes import EscapeSummary as EscapeSummary, escape_summary as escape_summary
 from .log_histogram import (
     histogram_quantiles as histogram_quantiles,
     log_bins as log_bins,

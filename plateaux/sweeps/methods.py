@@ -72,7 +72,7 @@ class MethodTable(tables.ChoiceTable):
     def reserved(self) -> set[str]:
         """What the lanes, their recording and other leaves give."""
         given = {"problem", "network", "networks", "keys", "save", "record", "progress"}
-        return given | {"max_events", "learning_rate", "num_steps", "t1"}
+        return given | {"max_events", "learning_rate", "step_size", "num_steps", "t1"}
 
     def _share_out_descent(self) -> None:
         """What stands in [method.descent] stands for each of its optimizers."""

@@ -1,4 +1,8 @@
-"""Optimizers a specification may name: those of optax that need a step size only."""
+"""Optimizers a specification may name: they need a step size only.
+
+Those of optax, and three of this library that leave saddles: "noisy_sgd",
+"normalised_sgd" and "saddle_free_newton".
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +10,11 @@ from typing import Any
 import optax
 
 from ..dynamics.optimizer import gradient_descent
+from ..dynamics.saddle_optimizers import (
+    noisy_descent,
+    normalised_descent,
+    saddle_free_newton,
+)
 
 NAMES = (
     "sgd",
@@ -30,7 +39,12 @@ NAMES = (
     "sm3",
     "yogi",
 )
-OPTIMIZERS: dict[str, Callable] = {name: getattr(optax, name) for name in NAMES}
+OPTIMIZERS: dict[str, Callable] = {
+    **{name: getattr(optax, name) for name in NAMES},
+    "noisy_sgd": noisy_descent,
+    "normalised_sgd": normalised_descent,
+    "saddle_free_newton": saddle_free_newton,
+}
 
 
 def make_optimizer(name: str, step_size: Any, options: dict[str, Any]) -> Any:

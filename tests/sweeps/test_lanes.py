@@ -138,7 +138,9 @@ def test_every_optimizer_needs_a_step_size_only(name):
     params = {"w": jnp.ones((2, 3)), "b": jnp.ones(2)}
     optimizer = optax.with_extra_args_support(make_optimizer(name, 0.1, {}))
     with jax.numpy_dtype_promotion("standard"):  # optax counts steps in int32
-        updates, _ = optimizer.update(params, optimizer.init(params), params)
+        updates, _ = optimizer.update(
+            params, optimizer.init(params), params, value_fn=optax.tree.norm
+        )
     assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(updates))
 
 

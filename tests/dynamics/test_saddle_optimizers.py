@@ -1,0 +1,163 @@
+"""Optimizers that leave saddles, on saddles and chains whose steps are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import plateaux as px
+from plateaux.dynamics import (
+    gradient_norm,
+    noisy_descent,
+    normalised_descent,
+    reduced,
+    saddle_free_newton,
+)
+from plateaux.sweeps.optimizers import make_optimizer
+
+PROBLEM = px.Problem([[1.0]], [1.0])
+H = 0.01
+
+
+def steps_out(optimizer, start, curvature, radius=0.5):
+    """Steps along the direction of curvature −κ of the saddle ½ z'Hz, H = (κ', −κ)."""
+    matrix = jnp.diag(jnp.array([3.0, -curvature]))
+    value = lambda z: z @ matrix @ z / 2
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def step(carry):
+        z, state, count = carry
+        update, state = optimizer.update(matrix @ z, state, z, value_fn=value)
+        return z + update, state, count + 1
+
+    z = jnp.array([0.0, start])
+    carry = (z, optimizer.init(z), 0)
+    return int(jax.lax.while_loop(lambda c: c[0][1] < radius, step, carry)[2])
+
+
+@pytest.mark.parametrize("curvature", [1e-2, 1e-12, 1e-200])
+def test_steps_out_of_a_saddle_ignore_the_curvature(curvature):
+    straight = reduced.saddle_escape_time(
+        1e-3, 0.5, curvature=curvature, method="normalised", step_size=H
+    )
+    assert steps_out(normalised_descent(H), 1e-3, curvature) == np.ceil(straight)
+
+
+@pytest.mark.parametrize("curvature", [3.0, 1e-2])
+def test_saddle_free_newton_grows_by_one_factor(curvature):
+    """1 + h κ/(κ + μ), μ the damping times the largest curvature, 3."""
+    growth = 1 + 0.1 * curvature / (curvature + 1e-3 * 3.0)
+    expected = np.ceil(np.log(0.5 / 1e-3) / np.log(growth))
+    assert steps_out(saddle_free_newton(0.1), 1e-3, curvature) == expected
+
+
+def test_saddle_free_newton_against_dense_algebra():
+    weights = np.array([0.3, -0.7, 0.5])
+    chain = px.networks.Chain(weights)
+    matrix = np.asarray(px.dynamics.hessian(PROBLEM, chain))
+    gradient = np.asarray(px.dynamics.evaluate(PROBLEM, chain).gradient.weights)
+    values, vectors = np.linalg.eigh(matrix)
+    sizes = np.abs(values) + 0.05 * np.abs(values).max()
+    expected = weights - 0.3 * vectors @ (vectors.T @ gradient / sizes)
+    run = px.descend(PROBLEM, chain, saddle_free_newton(0.3, 0.05), num_steps=1)
+    np.testing.assert_allclose(run.network.weights, expected, rtol=1e-13)
+    assert run.time_unit == "steps"
+
+
+def test_saddle_free_newton_wants_the_value_function():
+    optimizer = saddle_free_newton(0.1)
+    with pytest.raises(TypeError, match="value_fn"):
+        optimizer.update(jnp.ones(2), optimizer.init(jnp.ones(2)), jnp.ones(2))
+
+
+def test_nothing_moves_where_there_is_no_gradient():
+    dead = px.networks.Chain([0.0, 0.0, 0.0])
+    for optimizer in (normalised_descent(H), saddle_free_newton(H)):
+        run = px.descend(PROBLEM, dead, optimizer, num_steps=3)
+        np.testing.assert_array_equal(run.network.weights, 0)
+        assert run.outcome == px.Outcome.completed
+
+
+def test_gradients_whose_squares_underflow_have_norms():
+    """On a chain of w = 1e-3 with L = 64 the gradient is w^63 in every entry."""
+    chain = px.networks.Chain(np.full(64, 1e-3))
+    np.testing.assert_allclose(gradient_norm(PROBLEM, chain), 8e-189, rtol=1e-12)
+    assert float(gradient_norm(PROBLEM, px.networks.Chain(np.zeros(3)))) == 0
+    run = px.descend(PROBLEM, chain, normalised_descent(H), num_steps=1)
+    np.testing.assert_allclose(run.network.weights, 1e-3 + H / 8, rtol=1e-12)
+
+
+def test_noise_has_its_variance_and_decays():
+    optimizer = noisy_descent(0.5, variance=4.0, decay=2.0, seed=3)
+    params = jnp.zeros(40_000)
+    gradient, state = jnp.full(40_000, 7.0), optimizer.init(params)
+    for t in range(2):
+        update, state = optimizer.update(gradient, state)
+        noise = -update / 0.5 - 7.0
+        # Four standard errors of mean and variance of 40 000 normal numbers.
+        deviation = 2.0 / (1 + t)
+        assert abs(float(jnp.mean(noise))) < 4 * deviation / 200
+        assert abs(float(jnp.var(noise)) / deviation**2 - 1) < 4 * np.sqrt(2) / 200
+
+
+def test_noise_is_the_lanes_own_and_repeatable():
+    starts = jax.vmap(lambda key: px.networks.chain(key, depth=3, scale=1e-60))(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    train = lambda chain: px.descend(
+        PROBLEM, chain, noisy_descent(H, variance=1.0), num_steps=4
+    )
+    runs = jax.vmap(train)(starts)
+    ends = np.asarray(runs.network.weights)
+    assert np.min(np.abs(ends[0] - ends[1:])) > 1e-6
+    again = train(jax.tree.map(lambda leaf: leaf[1], starts))
+    np.testing.assert_allclose(again.network.weights, ends[1], rtol=1e-12)
+
+
+def test_bad_numbers_are_refused():
+    for make in (normalised_descent, saddle_free_newton, noisy_descent):
+        with pytest.raises(ValueError, match="step_size"):
+            make(-1.0)
+    with pytest.raises(ValueError, match="damping"):
+        saddle_free_newton(0.1, damping=0.0)
+    with pytest.raises(ValueError, match="variance"):
+        noisy_descent(0.1, variance=0.0)
+
+
+def test_a_specification_names_them():
+    chain = px.networks.Chain([0.3, -0.7, 0.5])
+    pairs = {
+        "normalised_sgd": (normalised_descent(H), {}),
+        "saddle_free_newton": (saddle_free_newton(H, 0.1), {"damping": 0.1}),
+        "noisy_sgd": (noisy_descent(H, seed=5), {"seed": 5}),
+    }
+    for name, (optimizer, options) in pairs.items():
+        one, other = (
+            px.descend(PROBLEM, chain, method, num_steps=2).network.weights
+            for method in (optimizer, make_optimizer(name, H, options))
+        )
+        np.testing.assert_array_equal(one, other)
+
+
+# --- how optax places eps ------------------------------------------------------------
+
+
+def test_where_rmsprop_and_adam_have_their_eps():
+    """The first step from g: bias correction, and eps inside or outside of the root."""
+    g, h, eps = 1e-6, 0.01, 1e-8
+    first = lambda opt: -float(opt.update(jnp.array(g), opt.init(jnp.array(0.0)))[0])
+    scale = np.sqrt(0.01) * g
+    inside = optax.rmsprop(h, decay=0.99, eps=eps)
+    outside = optax.rmsprop(h, decay=0.99, eps=eps, eps_in_sqrt=False)
+    corrected = optax.rmsprop(
+        h, decay=0.99, eps=eps, eps_in_sqrt=False, bias_correction=True
+    )
+    expected = [h * g / np.sqrt(scale**2 + eps), h * g / (scale + eps), h / (1 + 0.01)]
+    with jax.numpy_dtype_promotion("standard"):  # optax counts steps in int32
+        found = [first(opt) for opt in (inside, outside, corrected)]
+        adam = first(optax.adam(h, b2=0.99, eps=eps))
+        root = first(optax.adam(h, b2=0.99, eps=eps, eps_root=1e-12))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(adam, h / (1 + 0.01), rtol=1e-12)
+    np.testing.assert_allclose(root, h * g / (np.sqrt(2e-12) + eps), rtol=1e-12)
