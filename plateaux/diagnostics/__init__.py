@@ -11,6 +11,7 @@ from .condensation import (
     projection as projection,
 )
 from .conserved import (
+    balance_matrices as balance_matrices,
     imbalance_changes as imbalance_changes,
     imbalance_rates as imbalance_rates,
     imbalances as imbalances,

@@ -7,8 +7,9 @@ flow changes it only by how much the activation is not homogeneous,
     d/dt imbalance_i = 2 Σ_k q_k u_ik (φ'(z_ik) z_ik − φ(z_ik)),
 
 u_ik = ∂ℓ_k/∂h_i the gradient in the unit's output h_i = φ(z_i), for any loss,
-data, weights and depth. Everything takes a `TwoLayer` network or a plain `MLP` with any
-number of outputs, and returns one array a hidden layer.
+data, weights and depth. Everything takes a `TwoLayer` network, a plain `MLP` with any
+number of outputs or a `Chain` without skips, where it is w_{l+1}² − w_l², and returns
+one array a hidden layer. Linear networks conserve whole matrices: `balance_matrices`.
 """
 
 from typing import Any
@@ -20,6 +21,8 @@ from jaxtyping import Array, Float
 
 from .. import _checks
 from ..dynamics.gradient import evaluate
+from ..networks.activations import Identity
+from ..networks.chain import Chain
 from ..networks.mlp import MLP
 from ..networks.network import Network, outputs, preactivations
 from ..networks.two_layer import TwoLayer, imbalance
@@ -38,13 +41,13 @@ def imbalances(problem: Any, network: Any) -> PerLayer:
 
     Args:
         problem: Data and loss, only checked.
-        network: A `TwoLayer` network, or a plain `MLP`.
+        network: A `TwoLayer` network, a plain `MLP` or a `Chain`.
 
     Returns:
         One array a hidden layer, one number a unit, in squared weight units.
 
     Raises:
-        ValueError: If an `MLP` is residual or normalised.
+        ValueError: If the network has skips or is normalised.
         TypeError: If the network is of another type, or the problem is an equation.
 
     Example:
@@ -71,13 +74,13 @@ def imbalance_rates(problem: Any, network: Any) -> PerLayer:
 
     Args:
         problem: Data and loss.
-        network: A `TwoLayer` network, or a plain `MLP`.
+        network: A `TwoLayer` network, a plain `MLP` or a `Chain`.
 
     Returns:
         One array a hidden layer, in squared weight units a unit of flow time.
 
     Raises:
-        ValueError: If an `MLP` is residual or normalised.
+        ValueError: If the network has skips or is normalised.
         TypeError: If the network is of another type, or the problem is an equation.
 
     Example:
@@ -102,14 +105,15 @@ def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
 
     Args:
         problem: Data and loss.
-        network: A `TwoLayer` network, or a plain `MLP`.
+        network: A `TwoLayer` network, a plain `MLP` or a `Chain`.
         step_size: h, positive.
 
     Returns:
         One array a hidden layer, in squared weight units.
 
     Raises:
-        ValueError: If an `MLP` is residual or normalised, or `step_size` not positive.
+        ValueError: If the network has skips or is normalised, or `step_size` is not
+            positive.
         TypeError: If the network is of another type, or the problem is an equation.
 
     Example:
@@ -122,6 +126,50 @@ def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
     check(problem, network)
     h = jnp.asarray(_checks.positive("step_size", step_size), problem.x.dtype)
     return _changes(problem, network, h)
+
+
+def balance_matrices(problem: Any, network: Any) -> tuple[Float[Array, "_ _"], ...]:
+    r"""What a linear network conserves: W_{l+1}ᵀ W_{l+1} − W_l W_lᵀ − b_l b_lᵀ.
+
+    One matrix a hidden layer, constant along gradient flow for any loss and data:
+    with δ_l the gradient in z_l, d(W_l W_lᵀ + b_l b_lᵀ)/dt = −Σ_k q_k (δ_l z_lᵀ +
+    z_l δ_lᵀ) = d(W_{l+1}ᵀ W_{l+1})/dt. Their diagonals are the imbalances. Descent
+    changes them by O(h) in a fixed time. A network with zero matrices is balanced.
+
+    Args:
+        problem: Data and loss, only checked.
+        network: A `TwoLayer` network, plain `MLP` or `Chain` with φ = identity.
+
+    Returns:
+        One symmetric matrix a hidden layer, in squared weight units.
+
+    Raises:
+        ValueError: If the activation is another, or the network has skips or is
+            normalised.
+        TypeError: If the network is of another type, or the problem is an equation.
+
+    Example:
+        >>> import plateaux as px
+        >>> problem = px.Problem([[1.0]], [1.0])
+        >>> network = px.MLP([[[1.0], [2.0]]], None, [3.0, 0.0], activation="identity")
+        >>> print(balance_matrices(problem, network)[0])
+        [[ 8. -2.]
+         [-2. -4.]]
+
+    Reference: Arora, Cohen & Hazan (2018), arXiv:1802.06509.
+    """
+    check(problem, network)
+    if not isinstance(network.activation, Identity):
+        raise ValueError(
+            "Argument `network` must have the activation 'identity' to conserve "
+            f"matrices, but has {network.activation}; use imbalances."
+        )
+    weights, biases, readout = _layers(network)
+    following = [*weights[1:], jnp.atleast_2d(readout)]
+    return tuple(
+        out.T @ out - w @ w.T - (0 if b is None else jnp.outer(b, b))
+        for w, b, out in zip(weights, biases, following, strict=True)
+    )
 
 
 @eqx.filter_jit
@@ -162,10 +210,18 @@ def _layers(network: Network) -> tuple[Any, Any, Array]:
     """Weights and biases of the hidden layers, and the readout, else a refusal."""
     if isinstance(network, TwoLayer):
         return (network.w,), (network.b,), network.c
+    if isinstance(network, Chain) and network.residual_scale is None:
+        w = network.weights[:, None, None]
+        return tuple(w[:-1]), (None,) * (network.depth - 1), w[-1, 0]
+    if isinstance(network, Chain):
+        raise ValueError(
+            "Argument `network` must be a chain without skips to have imbalances, but "
+            f"has the residual scale {network.residual_scale}."
+        )
     if not isinstance(network, MLP):
         raise TypeError(
-            "Argument `network` must be a TwoLayer or an MLP to have imbalances, but "
-            f"is a {type(network).__name__}."
+            "Argument `network` must be a TwoLayer, an MLP or a Chain to have "
+            f"imbalances, but is a {type(network).__name__}."
         )
     if network.normalisation is not None or network.has_skips:
         raise ValueError(

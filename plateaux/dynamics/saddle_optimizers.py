@@ -97,7 +97,7 @@ def noisy_descent(
         key = jax.random.fold_in(jax.random.key(seed), _fingerprint(params))
         return NoisyState(key, jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: NoisyState, params: Any = None):
+    def update(updates: Any, state: Any, params: Any = None):
         del params
         flat, unravel = ravel_pytree(updates)
         number = lambda value: jnp.asarray(value, flat.dtype)
@@ -158,7 +158,7 @@ def saddle_free_newton(
         for name, value in (("step_size", step_size), ("damping", damping))
     )
 
-    def update(updates: Any, state: SaddleFreeState, params: Any = None, **extra: Any):
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any):
         value_fn = extra.get("value_fn")
         if params is None or value_fn is None:
             raise TypeError(

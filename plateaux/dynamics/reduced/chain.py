@@ -68,8 +68,8 @@ def chain_escape_time(
         _checks.positive(name, value)
     u0, u1, y, x = numbers(u0, u1, target, x)
     _check_order(u0, u1, y / x)
-    logits = [jnp.log(x * u) - jnp.log(y - x * u) for u in (u0, u1)]
-    return jnp.exp(_log_time(depth, *logits, jnp.log(y / x), 2 * jnp.log(x)))
+    start, end = (jnp.log(x * u) - jnp.log(y - x * u) for u in (u0, u1))
+    return jnp.exp(_log_time(depth, start, end, jnp.log(y / x), 2 * jnp.log(x)))
 
 
 def log_chain_escape_time(
@@ -103,8 +103,8 @@ def log_chain_escape_time(
     log_u0, log_u1, y, x = numbers(log_u0, log_u1, target, x)
     limit = jnp.log(y / x)
     _check_order(log_u0, log_u1, limit, log="log_")
-    ends = (logit_of_log(log_u0 - limit), logit_of_log(log_u1 - limit))
-    return _log_time(depth, *ends, limit, 2 * jnp.log(x))
+    start, end = (logit_of_log(log_u - limit) for log_u in (log_u0, log_u1))
+    return _log_time(depth, start, end, limit, 2 * jnp.log(x))
 
 
 class ChainLaw(eqx.Module):
@@ -125,8 +125,8 @@ class ChainLaw(eqx.Module):
     def log_time(self, log_output: Any) -> Float[Array, "..."]:
         """Logarithm of the time at which the product is e^`log_output` < ū."""
         log_u, start, limit, log_rate = self._with(log_output)
-        logits = [logit_of_log(end - limit) for end in (start, log_u)]
-        return _log_time(self.depth, *logits, limit, log_rate)
+        start, end = (logit_of_log(log - limit) for log in (start, log_u))
+        return _log_time(self.depth, start, end, limit, log_rate)
 
     def time(self, output: Any) -> Float[Array, "..."]:
         """When the product is `output`, between u_0 and ū."""
