@@ -103,6 +103,14 @@ def test_the_plateau_where_nothing_can_be_written_without_logarithms():
     assert abs(float(log_time) - leading) < 1e-12 * leading
 
 
+def test_logarithms_or_not():
+    how = {"depth": 5, "target": 2.0, "x": 1.5}
+    plain = reduced.chain_escape_time(0.01, 1.2, **how)
+    log = reduced.log_chain_escape_time(np.log(0.01), np.log(1.2), **how)
+    np.testing.assert_allclose(jnp.exp(log), plain, rtol=1e-14)
+    assert float(reduced.log_chain_escape_time(-3.0, -3.0, depth=5)) == -np.inf
+
+
 def test_single_precision():
     u0, u1 = np.float32(1e-6), np.float32(0.5)
     time = reduced.chain_escape_time(u0, u1, depth=6, target=np.float32(1))

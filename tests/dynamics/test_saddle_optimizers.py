@@ -14,7 +14,11 @@ from plateaux.dynamics import (
     reduced,
     saddle_free_newton,
 )
+from plateaux.sweeps import SweepError
+from plateaux.sweeps.grid import grid
 from plateaux.sweeps.optimizers import make_optimizer
+
+from ..sweeps.conftest import tiny
 
 PROBLEM = px.Problem([[1.0]], [1.0])
 H = 0.01
@@ -33,7 +37,8 @@ def steps_out(optimizer, start, curvature, radius=0.5):
 
     z = jnp.array([0.0, start])
     carry = (z, optimizer.init(z), 0)
-    return int(jax.lax.while_loop(lambda c: c[0][1] < radius, step, carry)[2])
+    inside = lambda c: (c[0][1] < radius) & (c[2] < 10_000)
+    return int(jax.lax.while_loop(inside, step, carry)[2])
 
 
 @pytest.mark.parametrize("curvature", [1e-2, 1e-12, 1e-200])
@@ -138,6 +143,10 @@ def test_a_specification_names_them():
             for method in (optimizer, make_optimizer(name, H, options))
         )
         np.testing.assert_array_equal(one, other)
+        table = {"optimizer": name, "name": "descent", name: options}
+        assert grid(tiny(method=table))
+    with pytest.raises(SweepError, match="dampin"):
+        grid(tiny(method={"optimizer": name, "dampin": 0.1}))
 
 
 # --- how optax places eps ------------------------------------------------------------

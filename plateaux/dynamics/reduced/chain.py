@@ -193,7 +193,9 @@ def _log_integral(depth: int, start, end) -> Float[Array, "..."]:
     plateau = _log_power_integral(2 - depth, log_a0, growth)
     middle = _log_power_integral(2, log_a0, growth)
     rest = _rest(depth, end, log_z1) - _rest(depth, start, log_z0)
-    return jnp.logaddexp(jnp.logaddexp(plateau, middle), jnp.log(jnp.maximum(rest, 0)))
+    total = jnp.logaddexp(plateau, middle)
+    total = jnp.logaddexp(total, jnp.log(jnp.maximum(rest, 0)))
+    return jnp.where(end > start, total, -jnp.inf)
 
 
 def _log_power_integral(m: int, log_a0, growth) -> Float[Array, "..."]:

@@ -21,7 +21,7 @@ from ...problems.losses import SquaredError
 from ...problems.problem import Problem, check_data
 from .chain import ChainLaw
 
-_WHITE = 1e-6
+_OFF_WHITE = 1e-6
 
 
 class LinearModes(eqx.Module):
@@ -133,7 +133,7 @@ def _rank(values: Array) -> int:
 
 def _check_white(second: Array, rate: Array) -> None:
     off = jnp.max(jnp.abs(second - rate * jnp.eye(len(second), dtype=second.dtype)))
-    if _checks.is_concrete(off) and not bool(off <= _WHITE * rate):
+    if _checks.is_concrete(off) and not bool(off <= _OFF_WHITE * rate):
         raise ValueError(
             "Argument `problem` must have white inputs, E[xxᵀ] = cI, but that is off "
             f"by {float(off / rate):.1e} c; whiten the inputs, or train the network."
