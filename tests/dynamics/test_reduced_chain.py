@@ -343,7 +343,7 @@ def aligned(modes, depth):
     return px.MLP(weights[:-1], None, weights[-1], activation="identity")
 
 
-@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize("depth", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_deep_linear_network_learns_mode_by_mode(depth):
     problem = white_problem()
     modes = reduced.linear_modes(problem, depth=depth, start=1e-3)
