@@ -104,9 +104,9 @@ def part_chains(lanes: int, depths=DEPTHS, shorter: int = 1) -> tuple[dict, dict
         for depth in depths:
             few = lanes // 4 if name == "saddle-free Newton" else lanes
             found = escapes(name, depth, few, num_steps // shorter)
-            made[f"{name}, L = {depth}"] = row(found)
-            seen[name, depth] = found
-            print(line(f"{name}, L = {depth}", made[f"{name}, L = {depth}"]), flush=True)
+            group = f"{name}, L = {depth}"
+            made[group], seen[name, depth] = row(found), found
+            print(line(group, made[group]), flush=True)
     return made, seen
 
 
@@ -128,12 +128,12 @@ def line(name: str, of: dict) -> str:
     """One row of the table."""
     escaped, median = of["escaped"][0], of["median"]
     causes = ", ".join(f"{n} {cause}" for cause, n in of["causes"].items() if n)
-    interval = " ({:.4g} to {:.4g})".format(*median[1:])
-    return f"{name:42} {100 * escaped:3.0f} %  median {median[0]:.4g}{interval}; {causes}"
+    words = "median {:.4g} ({:.4g} to {:.4g})".format(*median)
+    return f"{name:42} {100 * escaped:3.0f} %  {words}; {causes}"
 
 
 def part_directions(depth: int = 16, num_steps: int = 2000, lane: int = 0) -> dict:
-    """One chain under descent and Adam: curvature along the updates, and the way out."""
+    """One chain by descent and Adam: curvature along the updates, and the way out."""
     data = problem()
     networks = chains(depth, 64)
     network = jax.tree.map(lambda leaf: leaf[lane], networks)

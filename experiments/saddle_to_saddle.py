@@ -120,7 +120,8 @@ def random_starts(data: px.Problem, depth: int, lanes: int) -> dict:
     """Shares of random starts that stand on each level."""
     one = jax.jit(ft.partial(flow, data, depth=depth))
     networks = draw(depth, lanes)
-    runs = [one(jax.tree.map(lambda a: a[i], networks)) for i in range(lanes)]
+    lane = lambda i: jax.tree.map(lambda leaf: leaf[i], networks)
+    runs = [one(lane(i)) for i in range(lanes)]
     shares = np.mean([stand_at(standing(run)) for run in runs], axis=0)
     done = np.mean([float(run.losses[-1]) < 1e-6 for run in runs])
     return {"runs": runs, "stood": shares.tolist(), "learnt": float(done)}
@@ -197,7 +198,7 @@ def main() -> None:
     for depth, one in made.items():
         print(f"{depth} matrices")
         for name, value in one.items():
-            print(f"  {name}: {np.round(value, 4) if name != 'flow off the law' else value}")
+            print(f"  {name}: " + np.array2string(np.array(value), precision=4))
     if len(depths) > 1:
         draw_figure(found, args.out / "saddle_to_saddle.png")
     if EXPECTED.exists() and not args.smoke:
