@@ -43,6 +43,8 @@ OPTIMIZERS = {
 }
 EPS_DEPTHS, EPS = (32, 48, 64, 96), (1e-30, 1e-16, 1e-12, 1e-8, 1e-4)
 EPS_STEPS = 5000
+# Okabe & Ito (2008)
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 EXPECTED = Path(__file__).parent / "expected" / "escape_depth.json"
 
 
@@ -189,17 +191,26 @@ def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
         1, 2, figsize=(13, 5), layout="constrained", width_ratios=(1, 1.2)
     )
     depths = sorted({d for _, d in seen})
-    markers = "osv^D*PXh"
-    for name, marker in zip(OPTIMIZERS, markers, strict=True):
+    dashes = ("-", "-", "--", "-", "-", "-", "-.", ":", "-.")
+    styles = zip(OPTIMIZERS, COLORS * 2, "osv^D*PXh", dashes, strict=False)
+    for name, color, marker, dash in styles:
         medians = [made[f"{name}, L = {d}"]["median"] for d in depths]
         mid, low, high = np.where(np.isfinite(medians), medians, np.nan).T
         ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
-        left.errorbar(depths, mid, yerr=ends, marker=marker, label=name, markersize=5)
+        # Lines that lie on one another show through dashes.
+        style = {"marker": marker, "color": color, "linestyle": dash}
+        left.errorbar(depths, mid, yerr=ends, label=name, markersize=5, **style)
+        beyond = [d for d, m in zip(depths, mid, strict=True) if np.isnan(m)]
+        left.plot(beyond, [OPTIMIZERS[name][1]] * len(beyond), "^", color=color)
+    left.annotate(
+        "not within 20 000 steps", (DEPTHS[-2], 2e4), (0, 6),
+        textcoords="offset points", ha="center", fontsize="small",
+    )  # fmt: skip
     left.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
     left.set_xticks(depths, [f"{d}" for d in depths])
     left.minorticks_off()
     left.legend(fontsize="small", ncols=2, loc="upper right")
-    left.set_ylim(top=2e5)
+    left.set_ylim(top=1e6)
     chosen = depth if depth in depths else depths[-1]
     summaries = {
         name: px.statistics.escape_summary(seen[name, chosen]).survival
