@@ -4,11 +4,19 @@ from ._samples import Interval as Interval
 from .agreement import Agreement as Agreement
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .escapes import EscapeSummary as EscapeSummary, escape_summary as escape_summary
+from .depth_laws import (
+    alive_probability as alive_probability,
+    chain_law as chain_law,
+    linear_law as linear_law,
+    relu_law as relu_law,
+    residual_chain_law as residual_chain_law,
+)
 from .log_histogram import (
     histogram_quantiles as histogram_quantiles,
     log_bins as log_bins,
     log_histogram as log_histogram,
 )
+from .log_products import LogProductLaw as LogProductLaw
 from .log_rank import LogRank as LogRank, log_rank as log_rank
 from .proportions import wilson as wilson
 from .quantile_sequences import quantile_sequence as quantile_sequence
@@ -44,4 +52,10 @@ from .survival import (
     kaplan_meier as kaplan_meier,
     median_survival as median_survival,
     survival_at as survival_at,
+)
+from .vanishing_depth import (
+    LeadingOrder as LeadingOrder,
+    critical_width as critical_width,
+    leading_order as leading_order,
+    vanishing_depth as vanishing_depth,
 )
