@@ -38,6 +38,7 @@ from .rank import (
     stable_rank as stable_rank,
 )
 from .rank_deficit import RankDeficit as RankDeficit
+from .signals import Signals as Signals, signals as signals
 from .wasserstein import (
     amplitude_distance as amplitude_distance,
     distances_from as distances_from,

@@ -169,18 +169,27 @@ class MLP(Network):
         zs, hs = self._forward(x, slopes)
         return zs, self._output(hs[-1])
 
+    def displaced(
+        self, x: Float[Array, " d"], added: tuple[Float[Array, " _"], ...]
+    ) -> Float[Array, "*o"]:
+        """The output when numbers are added to h_0 (of an embedding) and h_1 … h_L."""
+        return self._output(self._forward(x, added=added)[1][-1])
+
     def _output(self, h):
         f = self.readout @ h
         return f if self.readout_bias is None else f + self.readout_bias
 
-    def _forward(self, x, slopes=None):
+    def _forward(self, x, slopes=None, added=None):
         """The pre-activations and the units of all hidden layers."""
         zs, hs, h = [], [], x if self.embedding is None else self.embedding @ x
+        rest = list(added or ())
+        h = h + rest.pop(0) if added and self.embedding is not None else h
         for layer in range(self.depth):
             z = self._preactivation(layer, h)
             phi = self.activation(z) if slopes is None else slopes[layer] * z
             skip = self.has_skips and (layer > 0 or self.embedding is not None)
             h = h + self.residual_scale * phi if skip else phi
+            h = h + rest[layer] if added else h
             zs.append(z)
             hs.append(h)
         return tuple(zs), tuple(hs)

@@ -86,7 +86,17 @@ class TwoLayer(Network):
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         """The output f(x) of one sample."""
         (z,) = self.hidden(x)
-        f = self.c @ self.activation(z)
+        return self._output(x, self.activation(z))
+
+    def displaced(
+        self, x: Float[Array, " d"], added: tuple[Float[Array, " n"], ...]
+    ) -> Float[Array, ""]:
+        """The output when numbers are added to the values of the hidden units."""
+        (z,) = self.hidden(x)
+        return self._output(x, self.activation(z) + added[0])
+
+    def _output(self, x, h):
+        f = self.c @ h
         return f if self.p is None else f + self.p[:-1] @ x + self.p[-1]
 
 
