@@ -7,6 +7,7 @@ from typing import Any
 from ..plot._axes import short_number as number
 from ..stages import plateaus
 from ..statistics import Interval
+from ..sweeps.spec import hidden_widths
 
 MEANING = {
     "slope": "A maximal interval of saved times on which the loss falls slowly on log "
@@ -58,10 +59,7 @@ def meaning(by: str, settings: list[Mapping[str, Mapping[str, Any]]]) -> str:
 
 def hidden_units(settings: Mapping[str, Mapping[str, Any]]) -> int:
     """Hidden neurons of a grid point's networks, over all layers."""
-    network = settings["network"]
-    if network.get("widths") is not None:
-        return int(sum(network["widths"]))
-    return int(network["width"])
+    return int(sum(hidden_widths(settings["network"])))
 
 
 def setting(value: Any) -> str:

@@ -57,6 +57,11 @@ def report(
         plateaux.sweeps.errors.SweepError: ...
     """
     sweep = open_sweep(directory)
+    if not sweep.spec.trains:
+        raise SweepError(
+            f"The sweep of a report must train, but {directory} looks at networks as "
+            "they are drawn; px.sweeps.initial_summary sums it up."
+        )
 
     def one_run(groups: Sequence[Group]) -> Markup:
         return of_run(sweep, groups, chosen_lane(groups, point, lane))

@@ -5,6 +5,11 @@ from .errors import SweepError as SweepError
 from .estimate import Estimate as Estimate, estimate as estimate
 from .export import export as export
 from .grid import Point as Point, grid as grid
+from .initial_summary import (
+    InitialSummary as InitialSummary,
+    forward_law_quantiles as forward_law_quantiles,
+    initial_summary as initial_summary,
+)
 from .merge import merge as merge
 from .reading import Sweep as Sweep, open_sweep as open_sweep
 from .replay import replay as replay

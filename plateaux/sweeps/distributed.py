@@ -26,6 +26,7 @@ from .programs import train_chunk
 from .reading import stored_spec
 from .spec import SweepSpec
 from .store import Store, is_stored, lanes_of
+from .summary import counted
 from .workers import Task, default_workers
 
 LOCAL = "local"
@@ -120,8 +121,8 @@ def train_and_store(order: Order, point: int, chunk: int) -> dict[str, np.ndarra
         if not is_stored(Path(order.directory), spec, point, chunk):
             store.write(point, chunk, train_chunk(spec, ready, chunk))
         lanes = lanes_of(spec, chunk)
-        names = ("outcome", f"{spec.plateaus.by[0]}_censored")
-        return {name: np.asarray(store.arrays[name][point, lanes]) for name in names}
+        found = {name: store.arrays[name][point, lanes] for name in counted(spec)}
+        return {name: np.asarray(array) for name, array in found.items()}
 
 
 def admitted(order: Order) -> SweepSpec:

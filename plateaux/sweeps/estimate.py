@@ -10,7 +10,7 @@ import jax
 from .lanes import Ready, prepare
 from .layout import num_bytes
 from .plan import Start
-from .programs import draw_chunk, signature, train_lanes
+from .programs import draw_chunk, measure_lanes, signature, train_lanes
 from .spec import SweepSpec
 from .workers import default_workers
 
@@ -80,14 +80,17 @@ def estimate(spec: SweepSpec) -> Estimate:
 
 
 def _seconds(ready: Ready, starts: Start) -> float:
+    run = train_lanes if ready.plan.trains else measure_lanes
     begun = time.perf_counter()
-    jax.block_until_ready(train_lanes(ready, starts))
+    jax.block_until_ready(run(ready, starts))
     return time.perf_counter() - begun
 
 
 def _probe(ready: Ready, starts: Start) -> tuple[Ready, Start, float]:
     """Fewer steps, or in a queue fewer lanes, and which share of a chunk that is."""
     plan, lanes = ready.plan, len(starts.key)
+    if not plan.trains:
+        return ready, starts, 1.0
     if plan.queued:
         few = min(lanes, PROBE_LANES)
         return ready, jax.tree.map(lambda leaf: leaf[:few], starts), few / lanes

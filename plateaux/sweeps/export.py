@@ -21,8 +21,10 @@ def export(directory: Any, out: Any = None, *, format: str = "csv") -> list[Path
 
     `lanes` has one row a lane: point, swept leaves, lane, outcome, final loss, and
     the counts of the store. `plateaus` has one row a plateau: point, swept leaves,
-    lane, definition, number, start, end, dwell, level, drop, censored. The NetCDF file
-    `sweep.nc` holds the arrays of `open_sweep(directory).dataset` as they are.
+    lane, definition, number, start, end, dwell, level, drop, censored; of a sweep that
+    does not train there is `layers` instead, one row a layer: point, swept leaves,
+    lane, layer from 1, and the logarithms of its norms. The NetCDF file `sweep.nc`
+    holds the arrays of `open_sweep(directory).dataset` as they are.
 
     Args:
         directory: The folder of a sweep, finished or not.
@@ -30,7 +32,7 @@ def export(directory: Any, out: Any = None, *, format: str = "csv") -> list[Path
         format: "csv", "parquet" or "netcdf".
 
     Returns:
-        The files, `lanes` and `plateaus`, or `sweep.nc`.
+        The files, `lanes` and `plateaus` (or `layers`), or `sweep.nc`.
 
     Raises:
         SweepError: If the folder holds no sweep, or the files cannot be written.
@@ -47,7 +49,12 @@ def export(directory: Any, out: Any = None, *, format: str = "csv") -> list[Path
         if format == "netcdf":
             return [_whole_file(out / "sweep.nc", write_netcdf, stored)]
         write = {"csv": _write_csv, "parquet": _write_parquet}[format]
-        tables = {"lanes": lane_table, "plateaus": plateau_table}
+        tables = {"lanes": lane_table}
+        tables |= (
+            {"plateaus": plateau_table}
+            if stored.spec.trains
+            else {"layers": layer_table}
+        )
         return [
             _whole_file(out / f"{name}.{format}", write, _blocks(stored, table))
             for name, table in tables.items()
@@ -108,6 +115,28 @@ def plateau_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
         if f"{by}_start" in here:
             parts.append(pandas.DataFrame(_plateau_columns(here, point, lanes, by)))
     return pandas.concat(parts, ignore_index=True)
+
+
+def layer_table(dataset: Any, point: int, lanes: slice = EVERY) -> Any:
+    """The layers of one point's stored lanes as a `pandas.DataFrame`, one row each.
+
+    Args:
+        dataset: The dataset of a sweep that does not train.
+        point: The grid point.
+        lanes: Which of its lanes.
+
+    Returns:
+        The table; the output is the last layer.
+    """
+    here = _of_lanes(dataset, point, lanes)
+    # Fewer layers than the deepest point has are padded with NaN.
+    used = ~np.isnan(here["log_gradient"].values) & here["done"].values[:, None]
+    rows, layers = np.nonzero(used)
+    columns = _names(here, point, rows + (lanes.start or 0)) | {"layer": layers + 1}
+    for name, array in here.data_vars.items():
+        if array.dims == ("lane", "layer"):
+            columns[str(name)] = array.values[used]
+    return _import_pandas().DataFrame(columns)
 
 
 def _plateau_columns(here: Any, point: int, lanes: slice, by: str) -> dict[str, Any]:

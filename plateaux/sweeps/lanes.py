@@ -13,15 +13,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from .. import _checks
-from ..networks import INITIALISERS, SCHEMES, Network, mlp, scheme
+from ..networks import INITIALISERS, SCHEMES, Network, chain, mlp, scheme
 from ..problems import PROBLEMS, Problem, check_match
 from ..stages.plateau import check_options
 from .errors import SweepError
 from .grid import Point, grid
 from .plan import Plan, Start, make_plan
-from .spec import KINDS, SweepSpec
+from .spec import KINDS, SweepSpec, hidden_widths
 from .summary import finder_options, summarise
-from .training import check_queue, train
+from .training import check_queue, measure, train
 
 CHOICES = (("network", "kind"), ("problem", "name"))
 # Of a lane's key: what its method draws must not be what its network was drawn from.
@@ -126,12 +126,17 @@ def make_network(
         size = {"width": network["width"], "affine": network["affine"]}
         return INITIALISERS[name](key, **size, **common, scale=scale, **start)
     _checks.known(f"initialiser of the network kind {kind!r}", name, SCHEMES)
-    # Keys that are not options of mlp are those of its first layer.
-    mine = inspect.signature(mlp).parameters
-    options = {key: network.pop(key) for key in [*network] if key not in mine}
     # Options of a scheme travel with it: mlp hands on only what all schemes share.
     law = {"bias": start.pop("bias")} if "bias" in start else {}
     draw = lambda key, **given: scheme(name)(key, **given, **start)
+    if kind == "chain":
+        common = {"activation": activation, "dtype": dtype, "scale": scale}
+        return chain(key, initialiser=draw, **common, **network)
+    network["widths"] = hidden_widths(settings["network"])
+    network = {k: v for k, v in network.items() if k not in ("width", "depth")}
+    # Keys that are not options of mlp are those of its first layer.
+    mine = inspect.signature(mlp).parameters
+    options = {key: network.pop(key) for key in [*network] if key not in mine}
     return mlp(
         key,
         out_dim=out_dim,
@@ -190,6 +195,8 @@ def _try_out(ready: Ready, chunk: int, *, training: bool) -> None:
             check_queue(ready.problem, one, ready.plan)
             for by in ready.plan.by:
                 check_options(**finder_options(ready.plan, by))
+        elif training and not ready.plan.trains:
+            measure(ready.problem, starts, ready.plan)
         elif training and _has_options(ready.plan):
             runs = train(ready.problem, starts, ready.step_size, ready.plan)
             summarise(ready.problem, runs, jnp.asarray(chunk), ready.plan)

@@ -10,7 +10,7 @@ import numpy as np
 from ..dynamics import EventKind
 from ..statistics import log_bins
 from .grid import Settings, grid
-from .spec import SweepSpec
+from .spec import SweepSpec, num_layers
 from .summary import OUTCOMES
 
 LANE = ("point", "lane")
@@ -19,6 +19,15 @@ UNITLESS = {"units": "1"}
 _MONITORS = {
     "energy_residual": "L(0) − L(T) − ∫‖dθ/dt‖² dt, 0 for the exact flow",
     "sliding_time": "time with a kink that slides along a datum",
+}
+_AT_START = {
+    "log_forward": "logarithm of rms |h_l| over rms |x|, the output last",
+    "log_backward": "logarithm of the norm of dL/dh_l, that by the output last",
+    "log_gradient": "logarithm of the norm of the gradient of a layer's parameters",
+}
+_EXTREMES = {
+    "largest_eigenvalue": "largest eigenvalue of the Hessian",
+    "smallest_eigenvalue": "smallest eigenvalue of the Hessian",
 }
 
 
@@ -50,6 +59,7 @@ def dimensions(spec: SweepSpec) -> dict[str, int]:
         "event": max(one["recording"]["max_events"] for one in settings),
         "part": spec.num_chunks,
         "bin": len(log_bins(spec.recording.accuracy)) + 1,
+        "layer": max(num_layers(one["network"]) for one in settings),
     }
     used = {dim for variable in variables(spec).values() for dim in variable.dims}
     return {dim: size for dim, size in sizes.items() if dim in used}
@@ -69,6 +79,8 @@ def chunk_shape(spec: SweepSpec, variable: Variable) -> tuple[int, ...]:
 
 def variables(spec: SweepSpec) -> dict[str, Variable]:
     """The arrays that chunks of lanes are written to, by name."""
+    if not spec.trains:
+        return _at_start(spec) | {"done": _done()}
     floats, nan = spec.precision, float("nan")
     of_lanes = _curves(spec) | {
         "final_loss": Variable(
@@ -98,8 +110,30 @@ def variables(spec: SweepSpec) -> dict[str, Variable]:
         of_lanes |= {f"{by}_{key}": v for key, v in _table(by, floats).items()}
     if spec.recording.keep_events:
         of_lanes |= _events(floats)
-    done = Variable(LANE, "bool", False, {"long_name": "whether the lane is stored"})
-    return of_lanes | {"done": done}
+    return of_lanes | {"done": _done()}
+
+
+def _done() -> Variable:
+    return Variable(LANE, "bool", False, {"long_name": "whether the lane is stored"})
+
+
+def _at_start(spec: SweepSpec) -> dict[str, Variable]:
+    """What is stored of lanes that are not trained."""
+    row = lambda dims, words: Variable(
+        dims, spec.precision, float("nan"), {"long_name": words} | UNITLESS
+    )
+    words = {"long_name": "whether the gradient is exactly zero"}
+    size = {"long_name": "number of parameters"} | UNITLESS
+    found = {"loss": row(LANE, "loss")}
+    found |= {name: row((*LANE, "layer"), words) for name, words in _AT_START.items()}
+    found |= {
+        "dead": Variable(LANE, "bool", False, words),
+        "num_parameters": Variable(LANE, "int32", -1, size),
+        "outcome": Variable(LANE, "int8", -1, _outcome_attrs()),
+    }
+    if spec.method.looks_at != {"none"}:
+        found |= {name: row(LANE, words) for name, words in _EXTREMES.items()}
+    return found
 
 
 def _curves(spec: SweepSpec) -> dict[str, Variable]:

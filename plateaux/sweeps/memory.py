@@ -14,7 +14,7 @@ from .lanes import Ready
 from .programs import PROGRAMS
 from .spec import SweepSpec
 from .summary import summarise
-from .training import train
+from .training import measure, train
 from .workers import default_workers
 
 SHARE = 0.8  # of the machine, for chunks in work
@@ -54,18 +54,23 @@ def chunk_bytes(ready: Ready, chunk: int) -> int:
     if ready.plan.queued:
         return _COPIES * chunk * _queued_bytes(ready)
     starts = _starts(ready, chunk)
+    if not ready.plan.trains:
+        program = PROGRAMS.get(measure, ready.problem, starts, ready.plan)
+        return _all_bytes(program.memory())
     arguments = (ready.problem, starts, ready.step_size, ready.plan)
     training = PROGRAMS.get(train, *arguments).memory()
     runs = eqx.filter_eval_shape(train, *arguments)
     left = jax.ShapeDtypeStruct((), jnp.asarray(0).dtype)
     boiling = PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan).memory()
-    inputs = training.argument_size_in_bytes
-    return inputs + max(
-        training.temp_size_in_bytes + training.output_size_in_bytes,
-        boiling.argument_size_in_bytes
-        + boiling.temp_size_in_bytes
-        + boiling.output_size_in_bytes,
+    return max(
+        _all_bytes(training), training.argument_size_in_bytes + _all_bytes(boiling)
     )
+
+
+def _all_bytes(memory: Any) -> int:
+    """What a program takes at most, as XLA counts it."""
+    inside = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    return memory.argument_size_in_bytes + inside
 
 
 def largest_chunk(ready: Ready, chunk: int, takes: int, room: float) -> int:

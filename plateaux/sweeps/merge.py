@@ -107,7 +107,8 @@ def _equal(one: Sweep, other: Sweep, point: int, chunk: int) -> bool:
 
 def _values(sweep: Sweep, point: int, chunk: int) -> list[bytes]:
     here = sweep.dataset.isel(point=point, lane=lanes_of(sweep.spec, chunk))
-    return [here[name].values.tobytes() for name in (*here.data_vars, "times")]
+    names = [*here.data_vars, *(["times"] if "times" in here.coords else [])]
+    return [here[name].values.tobytes() for name in names]
 
 
 def _copy(source: Path, out: Path, spec: SweepSpec, point: int, chunk: int) -> None:

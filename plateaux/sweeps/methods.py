@@ -7,10 +7,16 @@ from typing import Any, ClassVar
 from ..anls import anls_many
 from ..dynamics import flow_many
 from . import tables
+from .initialisation import initialisation
 from .optimizers import OPTIMIZERS
 from .tables import at_least, leaf, one_of, positive
 
-METHODS = ("descent", "flow", "anls")
+_FUNCTIONS = {
+    "flow": flow_many,
+    "anls": anls_many,
+    "initialisation": initialisation,
+}
+METHODS = ("descent", "flow", "anls", "initialisation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +27,9 @@ class MethodTable(tables.ChoiceTable):
     [method.descent], or that of an optimizer, [method.adam].
 
     Attributes:
-        name: "descent", "flow" (options as `px.flow_many`) or "anls" (as
-            `px.anls_many`).
+        name: "descent", "flow" (options as `px.flow_many`), "anls" (as `px.anls_many`)
+            or, alone, "initialisation": nothing is trained, and the networks are looked
+            at as they are drawn (options as `initialisation` below).
         optimizer: Of descent: an optimizer of optax by name, its options are further
             keys; "sgd" without options is plain gradient descent.
         step_size: Of descent: h > 0, in units of flow time for gradient descent.
@@ -44,6 +51,11 @@ class MethodTable(tables.ChoiceTable):
     def __post_init__(self):
         self._share_out_descent()
         super().__post_init__()
+        if not self.trains and self.name not in ("initialisation", ("initialisation",)):
+            raise ValueError(
+                "Argument `method.name` must not hold 'initialisation' beside others, "
+                f"but is {list(self.name)!r}; write two sweeps."
+            )
         for key in ("step_size", "num_steps", "t1"):
             self.check_belongs(key)
 
@@ -61,18 +73,32 @@ class MethodTable(tables.ChoiceTable):
 
     def owns(self, name: str, key: str) -> bool:
         """Time belongs to the flow, steps to the others, their size to descent."""
-        owners = {"num_steps": name != "flow", "t1": name == "flow"}
+        steps = name not in ("flow", "initialisation")
+        owners = {"num_steps": steps, "t1": name == "flow"}
         of_descent = ("optimizer", "step_size", "chatter_window")
         return owners.get(key, key not in of_descent or name not in METHODS)
 
     def functions(self, name: str) -> list[Callable]:
         """The function of the method, or the optimizer's in optax."""
-        return [{"flow": flow_many, "anls": anls_many}.get(name) or OPTIMIZERS[name]]
+        return [_FUNCTIONS.get(name) or OPTIMIZERS[name]]
 
     def reserved(self) -> set[str]:
         """What the lanes, their recording and other leaves give."""
-        given = {"problem", "network", "networks", "keys", "save", "record", "progress"}
-        return given | {"max_events", "learning_rate", "step_size", "num_steps", "t1"}
+        given = {"problem", "network", "networks", "key", "keys", "save", "record"}
+        given |= {"progress", "max_events", "learning_rate", "step_size", "num_steps"}
+        return given | {"t1"}
+
+    @property
+    def trains(self) -> bool:
+        """Whether lanes are trained, and not only looked at as they are drawn."""
+        return "initialisation" not in tables.as_tuple(self.name)
+
+    @property
+    def looks_at(self) -> set[str]:
+        """The kinds of curvature that a method which does not train looks at."""
+        own = self.options.get("initialisation", {})
+        named = {"curvature": "none"} | dict(self.options) | dict(own)
+        return set(tables.as_tuple(named["curvature"]))
 
     def _share_out_descent(self) -> None:
         """What stands in [method.descent] stands for each of its optimizers."""

@@ -27,7 +27,7 @@ class Plan:
     """The static half of a training program: two points of one plan share it.
 
     Attributes:
-        method: "descent", "flow" or "anls".
+        method: "descent", "flow", "anls" or "initialisation".
         optimizer: Of descent: its name.
         options: Of the method or the optimizer; the step size too, unless it is that
             of plain gradient descent.
@@ -58,7 +58,12 @@ class Plan:
     @property
     def queued(self) -> bool:
         """Whether lanes queue for places in a batch, and end one by one."""
-        return self.method != "descent"
+        return self.method in ("flow", "anls")
+
+    @property
+    def trains(self) -> bool:
+        """Whether lanes are trained, and not only looked at as they are drawn."""
+        return self.method != "initialisation"
 
 
 def make_plan(settings: Mapping[str, Mapping[str, Any]]) -> Plan:

@@ -17,7 +17,7 @@ from .lanes import Ready, lane_numbers
 from .plan import Start
 from .spec import SweepSpec
 from .summary import summarise
-from .training import brief, train, train_in_queue
+from .training import brief, measure, train, train_in_queue
 
 # What runs for a moment only is not worth the compiler's efforts.
 QUICK: Any = ONE_THREAD | {"xla_backend_optimization_level": 0}
@@ -102,12 +102,20 @@ def train_lanes(ready: Ready, starts: Start) -> Any:
     return PROGRAMS.run(train, ready.problem, starts, ready.step_size, ready.plan)
 
 
+def measure_lanes(ready: Ready, starts: Start) -> dict[str, Any]:
+    """What is stored of lanes that are not trained."""
+    return PROGRAMS.run(measure, ready.problem, starts, ready.plan)
+
+
 def train_chunk(spec: SweepSpec, ready: Ready, chunk: int) -> dict[str, np.ndarray]:
     """Draw, train, boil down: a chunk's arrays by name, without the padded tail."""
-    runs = train_lanes(ready, draw_chunk(spec, ready, chunk))
+    starts = draw_chunk(spec, ready, chunk)
     left = min(spec.sweep.lanes - chunk * spec.chunk, spec.chunk)
-    arguments = (ready.problem, runs, jnp.asarray(left), ready.plan)
-    results = PROGRAMS.run(summarise, *arguments)
+    if ready.plan.trains:
+        arguments = (ready.problem, train_lanes(ready, starts), jnp.asarray(left))
+        results = PROGRAMS.run(summarise, *arguments, ready.plan)
+    else:
+        results = measure_lanes(ready, starts)
     cut = lambda name: slice(None if name == "loss_counts" else left)
     return {name: np.asarray(array)[cut(name)] for name, array in results.items()}
 
@@ -124,7 +132,9 @@ def warm_up(spec: SweepSpec, ready: Ready) -> None:
         PROGRAMS.get(summarise, ready.problem, runs, left, ready.plan)
 
     _in_thread(lambda: PROGRAMS.get(ready.draw, lanes, quick=True))
-    if not ready.plan.queued:  # which compiles as it goes
+    if not ready.plan.trains:
+        _in_thread(lambda: PROGRAMS.get(measure, ready.problem, starts, ready.plan))
+    elif not ready.plan.queued:  # which compiles as it goes
         _in_thread(lambda: PROGRAMS.get(train, *arguments))
         _in_thread(boil_down)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .spec import SweepSpec
 from .store import lanes_of
-from .summary import at_end
+from .summary import at_end, counted
 
 
 class Tally:
@@ -29,16 +29,16 @@ class Tally:
         self.total = int(done.shape[0] * sizes.sum())
         self.stored = int((done * sizes[None, :]).sum())
         self.finished = self.censored = self.failed = 0
-        self._first = spec.plateaus.by[0]
+        self._names = counted(spec)
         self._begun = time.monotonic()
 
     def add(self, values: Mapping[str, np.ndarray]) -> None:
         """Count the lanes of one more chunk."""
-        ended = at_end(values["outcome"])
+        outcome, *censored = (values[name] for name in self._names)
+        ended = at_end(outcome)
         self.finished += int(np.sum(ended))
         self.failed += int(np.sum(~ended))
-        censored = np.any(values[f"{self._first}_censored"], axis=1)
-        self.censored += int(np.sum(censored))
+        self.censored += sum(int(np.sum(np.any(rows, axis=1))) for rows in censored)
 
     @property
     def lanes(self) -> int:

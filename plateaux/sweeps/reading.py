@@ -119,4 +119,5 @@ def as_dataset(place: Any, spec: SweepSpec) -> Any:
         warnings.filterwarnings("ignore", r"Object at \S*partial is not recognized")
         dataset = xarray.open_zarr(place, consolidated=False, chunks=None)
     coordinates = [name for name in names(spec) if name not in variables(spec)]
-    return dataset.set_coords([*coordinates, "times"])[list(variables(spec))]
+    times = [name for name in variables(spec) if name == "times"]
+    return dataset.set_coords([*coordinates, *times])[list(variables(spec))]

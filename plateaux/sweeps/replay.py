@@ -56,6 +56,12 @@ def replay(source: Any, point: Any, lane: int) -> Trajectory:
         ((10,), (10, 3, 1))
     """
     spec, directory = _specification(source)
+    if not spec.trains:
+        raise SweepError(
+            "A sweep whose lane is replayed must train, but this one looks at networks "
+            "as they are drawn; one with the method 'descent' and the same seed starts "
+            "from the same networks."
+        )
     lane = _checks.count("lane", lane, at_least=0)
     if lane >= spec.sweep.lanes:
         raise ValueError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import _checks
-from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, first_layer, mlp
+from ..networks import ACTIVATIONS, INITIALISERS, SCHEMES, chain, first_layer, mlp
 from ..problems import PROBLEMS
 from ..stages import plateaus
 from ..stages.plateau import DEFINITIONS
@@ -26,6 +26,7 @@ KINDS = {
     "mlp": "plain",
     "residual": "residual",
     "normalised": "normalised",
+    "chain": None,
 }
 
 
@@ -54,16 +55,19 @@ class ProblemTable(tables.ChoiceTable):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkTable(tables.ChoiceTable):
-    """Which network; further keys are options of `px.networks.mlp`.
+    """Which network; further keys are options of `px.networks.mlp`, or of `chain`.
 
     One of them is `first_layer`; then the options of all first layers named there,
     such as `gamma`, are keys too.
 
     Attributes:
-        kind: "two_layer", "mlp", "residual" or "normalised".
-        width: Hidden neurons n of a two-layer network.
-        widths: Units of the hidden layers of the other kinds.
-        activation: A key of `px.networks.ACTIVATIONS`.
+        kind: "two_layer", "mlp", "residual", "normalised" or "chain".
+        width: Hidden neurons n of a two-layer network; with `depth` those of every
+            layer of a deep one.
+        widths: Units of the hidden layers of a deep network, instead of the two.
+        depth: Number of hidden layers of a deep network, of weights of a chain.
+        activation: A key of `px.networks.ACTIVATIONS`; "identity" for chains and "relu"
+            for all others if left out.
         affine: Whether a two-layer network has the affine part p.
     """
 
@@ -74,25 +78,33 @@ class NetworkTable(tables.ChoiceTable):
     kind: Any = leaf(one_of(lambda: KINDS), "two_layer")
     width: Any = leaf(at_least(1), None)
     widths: Any = leaf(tables.counts, None)
-    activation: Any = leaf(one_of(lambda: ACTIVATIONS), "relu")
+    depth: Any = leaf(at_least(1), None)
+    activation: Any = leaf(one_of(lambda: ACTIVATIONS), None)
     affine: Any = leaf(truth, False)
 
     def __post_init__(self):
+        self._fill_in_activation()
         super().__post_init__()
-        for key in ("width", "widths", "affine"):
+        for key in ("width", "widths", "depth", "affine"):
             self.check_belongs(key)
 
     def owns(self, name: str, key: str) -> bool:
-        """Width and affine part belong to two-layer networks, widths to the others."""
-        two_layer = name == "two_layer"
-        return {"width": two_layer, "affine": two_layer, "widths": not two_layer}.get(
-            key, True
-        )
+        """Sizes belong to the kinds that have them, the affine part to two layers."""
+        two_layer, is_chain = name == "two_layer", name == "chain"
+        own = self.options.get(name, {})
+        by_depth = not two_layer and (self.depth is not None or "depth" in own)
+        owners = {
+            "width": two_layer or (by_depth and not is_chain),
+            "depth": by_depth or is_chain,
+            "widths": not (two_layer or by_depth or is_chain),
+            "affine": two_layer,
+        }
+        return owners.get(key, True)
 
     def functions(self, name: str) -> list[Callable]:
-        """`mlp` and the first layers, for all but two-layer networks."""
-        if name == "two_layer":
-            return []
+        """`mlp` and the first layers, or `chain`; none for two-layer networks."""
+        if name in ("two_layer", "chain"):
+            return [chain] if name == "chain" else []
         own = self.options.get(name, {})
         named = own.get("first_layer", self.options.get("first_layer", ()))
         return [mlp, *map(first_layer, tables.as_tuple(named))]
@@ -102,6 +114,31 @@ class NetworkTable(tables.ChoiceTable):
         given = {"key", "in_dim", "out_dim", "initialiser", "scale", "dtype"}
         given |= {"fan_in", "fan_out", "first_layer_options"}
         return given | set(self.keys())
+
+    def _fill_in_activation(self) -> None:
+        """Chains are linear unless something else is said, other networks ReLU."""
+        kinds = tables.as_tuple(self.kind)
+        if self.activation is not None:
+            return
+        linear = kinds == ("chain",)
+        object.__setattr__(self, "activation", "identity" if linear else "relu")
+        if "chain" in kinds and not linear:
+            own = {"activation": "identity"} | dict(self.options.get("chain", {}))
+            object.__setattr__(self, "options", dict(self.options) | {"chain": own})
+
+
+def hidden_widths(network: Mapping[str, Any]) -> tuple[int, ...]:
+    """Units of the hidden layers, of a table [network] of single values."""
+    if network["kind"] == "chain":
+        return (1,) * (network["depth"] - 1)
+    if network.get("widths") is not None:
+        return tuple(network["widths"])
+    return (network["width"],) * network.get("depth", 1)
+
+
+def num_layers(network: Mapping[str, Any]) -> int:
+    """Layers of weights, the output's and an embedding's included."""
+    return len(hidden_widths(network)) + 1 + ("embedding" in network)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +317,11 @@ class SweepSpec:
             self._read("stop", StopTable)
             self._check_stop()
 
+    @property
+    def trains(self) -> bool:
+        """Whether lanes are trained, and not only looked at as they are drawn."""
+        return self.method.trains
+
     def _read(self, header: str, cls: type[tables.Table]) -> None:
         """Turn a mapping into its table."""
         value = getattr(self, header)
@@ -294,6 +336,11 @@ class SweepSpec:
 
     def _check_stop(self) -> None:
         by, known = self.stop.by, self.plateaus.by
+        if not self.trains:
+            raise ValueError(
+                "A sweep with a table [stop] must train, but `method.name` is "
+                "'initialisation'; leave the table out."
+            )
         if self.stop.statistic in ("plateau", "dwell") and by not in known:
             raise ValueError(
                 f"Argument `stop.by` must be one of `plateaus.by`, {', '.join(known)}, "

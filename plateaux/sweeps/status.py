@@ -12,7 +12,7 @@ from .reading import open_sweep
 from .spec import SweepSpec
 from .stopping import interval_after
 from .store import ZARR, import_zarr, lanes_of, survey
-from .summary import at_end
+from .summary import at_end, counted
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def status(directory: Any) -> Status:
     done, damaged = survey(spec, stored.directory)
     counts = np.zeros(4, int)
     for point, chunk in np.argwhere(done).tolist():
-        counts += _counts(group, spec.plateaus.by[0], point, lanes_of(spec, chunk))
+        counts += _counts(group, counted(spec), point, lanes_of(spec, chunk))
     return Status(
         directory=str(Path(directory)),
         name=spec.name,
@@ -113,9 +113,9 @@ def _intervals(spec: SweepSpec, group: Any, done: np.ndarray):
     return found
 
 
-def _counts(group: Any, by: str, point: int, lanes: slice) -> np.ndarray:
+def _counts(group: Any, names: list[str], point: int, lanes: slice) -> np.ndarray:
     """Lanes of a chunk: all, finished, censored, failed."""
-    outcome = group["outcome"][point, lanes]
+    outcome, *running = (group[name][point, lanes] for name in names)
     finished = np.sum(at_end(outcome))
-    censored = np.sum(np.any(group[f"{by}_censored"][point, lanes], axis=-1))
+    censored = sum(int(np.sum(np.any(rows, axis=-1))) for rows in running)
     return np.array([outcome.size, finished, censored, outcome.size - finished])

@@ -142,7 +142,9 @@ class Store:
             if name not in self.group or not _holds(self.group[name], values):
                 _coordinate(self.group, name, values)
         words = {
-            "coordinates": " ".join([*columns, "times"]),
+            "coordinates": " ".join(
+                [*columns, *(["times"] if self.spec.trains else [])]
+            ),
             "title": self.spec.name,
             "spec_hash": self.spec.hash,
         }

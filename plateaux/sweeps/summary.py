@@ -111,6 +111,11 @@ def outcome_code(outcome: Any) -> Int[Array, ""]:
     return sum(codes, jnp.zeros((), jnp.int32))
 
 
+def counted(spec: Any) -> list[str]:
+    """Names of what progress is told of: outcomes, and whether plateaus still ran."""
+    return ["outcome", *([f"{spec.plateaus.by[0]}_censored"] if spec.trains else [])]
+
+
 def at_end(codes: np.ndarray) -> np.ndarray:
     """Which lanes reached the end that was asked for, or converged before it."""
     return np.isin(codes, [OUTCOMES.index("completed"), OUTCOMES.index("converged")])

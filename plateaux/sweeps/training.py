@@ -1,9 +1,11 @@
-"""Training a chunk of lanes, by any method."""
+"""Training a chunk of lanes by any method, or looking at it as it is drawn."""
 
 import dataclasses
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..anls import anls_many
@@ -12,8 +14,10 @@ from ..dynamics import Trajectory, descend, flow_many, log_spaced
 from ..dynamics.flow import check_flow
 from ..networks import Network
 from ..problems import Problem
+from .initialisation import initialisation
 from .optimizers import make_optimizer
 from .plan import Plan, Start
+from .summary import OUTCOMES
 
 
 def train(problem: Problem, starts: Start, step_size: Array, plan: Plan) -> Trajectory:
@@ -60,6 +64,31 @@ def train_in_queue(problem: Problem, starts: Start, plan: Plan) -> Trajectory:
     if plan.method == "flow":
         return flow_many(problem, starts.network, **options)
     return anls_many(problem, starts.network, keys=starts.key, **options)
+
+
+def measure(problem: Problem, starts: Start, plan: Plan) -> dict[str, Array]:
+    """Look at the lanes of a chunk as they are drawn, and do not train them.
+
+    Args:
+        problem: Data and loss.
+        starts: Where its lanes start.
+        plan: Everything static.
+
+    Returns:
+        Arrays by the names of the store, with a leading axis of lanes.
+    """
+    codes = [jnp.int32(OUTCOMES.index(word)) for word in ("completed", "diverged")]
+    options = dict(plan.options)
+
+    def one(start: Start) -> dict[str, Array]:
+        found = initialisation(problem, start.network, key=start.key, **options)
+        return found | {"outcome": jnp.where(jnp.isfinite(found["loss"]), *codes)}
+
+    if options.get("curvature", "none") == "none":
+        return eqx.filter_vmap(one)(starts)
+    # One lane after another: the Hessian of a single one may fill the memory.
+    arrays, static = eqx.partition(starts, eqx.is_array)
+    return jax.lax.map(lambda lane: one(eqx.combine(lane, static)), arrays)
 
 
 def brief(plan: Plan) -> Plan:
