@@ -114,3 +114,13 @@ def test_stages_times_flows_and_writes_json(benchmark, tmp_path):
     assert result["moments"]["ratio"] > 0
     assert result["reference"]["steps"] > 0
     assert result["batch"]["completed"] == 2
+
+
+def test_chains_compare_a_batch_with_one_at_a_time(benchmark, tmp_path):
+    out = tmp_path / "chains.json"
+    arguments = ["--lanes", "3", "--depth", "4", "--steps", "10", "--singles", "2"]
+    benchmark("chains").main([*arguments, "--repeats", "1", "--out", str(out)])
+    result = json.loads(out.read_text())
+    for part in ("training", "statistics"):
+        assert result[part]["throughput ratio, calls"] > 0
+        assert result[part]["throughput ratio, programs"] > 0
