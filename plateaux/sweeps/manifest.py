@@ -119,8 +119,8 @@ def git_state() -> dict[str, Any] | None:
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    """The time in UTC; fine enough to tell two runs apart."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
