@@ -1,5 +1,6 @@
 """How the layers of a deep network are drawn: each by a scheme and a key of its own."""
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from .schemes import Scheme, scheme
 
 # Of a network's key: the other layers are drawn as without an embedding.
 _EMBEDDING = 0x454D4245
+_MANY = 4  # equal layers that are drawn together
 
 
 def dimensions(widths: Any, in_dim: Any, out_dim: Any) -> list[int]:
@@ -59,11 +61,25 @@ def draw(
 ) -> list[list[Array]]:
     """Weights and biases of every layer, times its scale."""
     keys = jax.random.split(key, len(draws))
-    layers = zip(draws, keys, dims[:-1], dims[1:], scales, strict=True)
-    return [
-        [scale * part for part in draw(k, fan_in=i, fan_out=o, dtype=dtype)]
-        for draw, k, i, o, scale in layers
-    ]
+    kinds = list(zip(draws, dims[:-1], dims[1:], scales, strict=True))
+    layers = []
+    # A program that draws dozens of equal layers one by one takes long to compile.
+    for _, run in itertools.groupby(range(len(kinds)), lambda l: _identity(*kinds[l])):
+        places = list(run)
+        draw, fan_in, fan_out, scale = kinds[places[0]]
+        one = partial(draw, fan_in=fan_in, fan_out=fan_out, dtype=dtype)
+        if len(places) < _MANY:
+            drawn = [one(keys[place]) for place in places]
+        else:
+            parts = jax.vmap(one)(keys[places[0] : places[-1] + 1])
+            drawn = list(zip(*parts, strict=True))
+        layers += [[scale * part for part in layer] for layer in drawn]
+    return layers
+
+
+def _identity(draw: Scheme, fan_in: int, fan_out: int, scale: Array):
+    """What layers share that are drawn alike."""
+    return id(draw), fan_in, fan_out, id(scale)
 
 
 def embedding(
