@@ -212,6 +212,16 @@ def test_every_layer_is_drawn_by_the_scheme(name):
     np.testing.assert_array_equal(net.readout_bias, drawn[2][1][0])
 
 
+@pytest.mark.parametrize("name", ["he", "orthogonal", "pytorch"])
+def test_many_equal_layers_are_drawn_as_few_are(name):
+    key = jax.random.key(3)
+    net = mlp(key, widths=(5,) * 6, in_dim=3, initialiser=name, hidden_scale=0.5)
+    for layer, own in enumerate(jax.random.split(key, 7)[:6]):
+        w, b = SCHEMES[name](own, fan_in=5 if layer else 3, fan_out=5)
+        np.testing.assert_array_equal(net.weights[layer], 0.5 * w)
+        np.testing.assert_array_equal(net.biases[layer], 0.5 * b)
+
+
 def test_scale_multiplies_all_drawn_numbers():
     key = jax.random.key(1)
     how = dict(widths=(5, 4), in_dim=3, initialiser="pytorch", readout_bias=True)
