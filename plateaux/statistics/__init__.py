@@ -3,7 +3,6 @@
 from ._samples import Interval as Interval
 from .agreement import Agreement as Agreement
 from .bootstrap import bootstrap_interval as bootstrap_interval
-from .escapes import EscapeSummary as EscapeSummary, escape_summary as escape_summary
 from .depth_laws import (
     alive_probability as alive_probability,
     chain_law as chain_law,
@@ -11,6 +10,7 @@ from .depth_laws import (
     relu_law as relu_law,
     residual_chain_law as residual_chain_law,
 )
+from .escapes import EscapeSummary as EscapeSummary, escape_summary as escape_summary
 from .log_histogram import (
     histogram_quantiles as histogram_quantiles,
     log_bins as log_bins,
