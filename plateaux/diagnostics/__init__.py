@@ -1,5 +1,6 @@
 """Diagnostics: functions of (problem, network), to be recorded along a run."""
 
+from . import curvature as curvature
 from .condensation import (
     Amplitudes as Amplitudes,
     Condensation as Condensation,

@@ -8,6 +8,10 @@ from .compare import (
     matched_distance as matched_distance,
     modified_gradient as modified_gradient,
 )
+from .curvature_operators import (
+    gauss_newton_operator as gauss_newton_operator,
+    hessian_operator as hessian_operator,
+)
 from .descent import descend as descend
 from .flow import flow as flow
 from .flow_many import flow_many as flow_many
@@ -18,6 +22,7 @@ from .gradient import (
 )
 from .hessian import (
     gauss_newton as gauss_newton,
+    gauss_newton_vector_product as gauss_newton_vector_product,
     hessian as hessian,
     hessian_vector_product as hessian_vector_product,
 )

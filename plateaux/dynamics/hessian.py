@@ -13,10 +13,17 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from ..networks.network import Network, extended, outputs
+from ..networks.network import Network, outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, check_data, loss
 from ..problems.task import Task
+from .curvature_operators import (
+    Features,
+    gauss_newton_operator,
+    hessian_operator,
+    output_derivatives,
+    two_layer_features,
+)
 
 
 def hessian(problem: Task, network: Network) -> Float[Array, "p p"]:
@@ -73,8 +80,7 @@ def hessian_vector_product(problem: Task, network: Network, vector: Network) -> 
         [[7.5]] [4.5] [7.5]
     """
     if isinstance(problem, Problem) and isinstance(network, TwoLayer):
-        if isinstance(vector, TwoLayer):
-            return _two_layer_product(problem, network, vector)
+        return hessian_operator(problem, network)(vector)
     gradient = eqx.filter_grad(ft.partial(loss, problem))
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
 
@@ -106,9 +112,9 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
     check_data(problem)
     q = problem.sample_weights
     if isinstance(network, TwoLayer):
-        x1, _, h, slope = _features(problem, network)
-        _, curvature = _output_derivatives(problem, network, h)
-        rows = _output_jacobian(network, x1, h, slope)
+        features = two_layer_features(problem, network)
+        _, curvature = output_derivatives(problem, network, features)
+        rows = _output_jacobian(network, features)
         return (rows * curvature[None, :]) @ rows.T
     params, static = eqx.partition(network, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(params)
@@ -120,11 +126,44 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
     return jnp.einsum("kap,k,kab,kbq->pq", rows, q, curvature, rows)
 
 
+def gauss_newton_vector_product(
+    problem: Problem, network: Network, vector: Network
+) -> Network:
+    r"""Σ_k q_k J_kᵀ ℓ''_k J_k v without the matrix.
+
+    A forward derivative of the outputs, then a backward one; no second derivatives of
+    the network are taken, and for `TwoLayer` there is a closed form.
+
+    Args:
+        problem: Data and loss.
+        network: A network that fits them.
+        vector: v, a network of the same kind with directions in the place of
+            parameters.
+
+    Returns:
+        The product, a network likewise.
+
+    Raises:
+        TypeError: If the problem is not data with a loss.
+
+    Example:
+        >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 0.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> column = gauss_newton_vector_product(problem, net, net)  # v = (1, 0, 1)
+        >>> print(column.w, column.b, column.c)
+        [[5.]] [3.] [5.]
+
+    Reference: Schraudolph (2002), Neural Computation 14, 1723-1738.
+    """
+    return gauss_newton_operator(problem, network)(vector)
+
+
 def _two_layer(problem: Problem, network: TwoLayer) -> Array:
     n, d, c, phi = network.width, network.in_dim, network.c, network.activation
-    x1, z, h, slope = _features(problem, network)
-    e, curvature = _output_derivatives(problem, network, h)
-    rows = _output_jacobian(network, x1, h, slope)
+    features = two_layer_features(problem, network)
+    x1, z, _, slope = features
+    e, curvature = output_derivatives(problem, network, features)
+    rows = _output_jacobian(network, features)
     matrix = (rows * curvature[None, :]) @ rows.T
 
     # --- second derivatives of the output, neuron by neuron ---
@@ -142,57 +181,10 @@ def _two_layer(problem: Problem, network: TwoLayer) -> Array:
     return matrix.at[outer, place].add(mixed)
 
 
-def _features(problem: Problem, network: TwoLayer) -> tuple[Array, ...]:
-    """Inputs x̃_k by rows; z_ik, φ(z_ik) and φ'(z_ik)."""
-    phi = network.activation
-    z = network.w @ problem.x.T + network.b[:, None]
-    return extended(problem.x), z, phi(z), phi.derivative(z)
-
-
-def _output_derivatives(problem: Problem, network: TwoLayer, h: Array):
-    """The q_k ℓ'_k and q_k ℓ''_k, from the features."""
-    f = network.c @ h
-    f = f if network.p is None else f + extended(problem.x) @ network.p
-    q = problem.sample_weights
-    slope = jax.vmap(problem.loss.gradient)(f, problem.y)
-    return q * slope, q * jax.vmap(problem.loss.curvature)(f, problem.y)
-
-
-def _output_jacobian(network: TwoLayer, x1: Array, h: Array, slope: Array) -> Array:
+def _output_jacobian(network: TwoLayer, features: Features) -> Array:
     """∂f(x_k)/∂θ, one row a parameter."""
+    x1, _, h, slope = features
     scaled = network.c[:, None] * slope
     inner = scaled[:, None, :] * x1.T[None, :-1, :]
     parts = [inner.reshape(-1, len(x1)), scaled, h]
     return jnp.concatenate(parts if network.p is None else [*parts, x1.T])
-
-
-def _two_layer_product(
-    problem: Problem, network: TwoLayer, vector: TwoLayer
-) -> TwoLayer:
-    r"""The derivative of the closed-form gradient along (ẇ, ḃ, ċ, ṗ).
-
-    With e_k = q_k ℓ'_k, ż = ẇx + ḃ, ḟ = Σ_i ċ_i φ_i + c_i φ'_i ż_i [+ ṗ·x̃] and
-    ė_k = q_k ℓ''_k ḟ_k, the derivative of c_i Σ_k φ'_ik e_k x̃_k is
-    Σ_k [ċ_i φ'_ik e_k + c_i (φ''_ik ż_ik e_k + φ'_ik ė_k)] x̃_k, and that of Σ_k φ_ik
-    e_k is Σ_k φ'_ik ż_ik e_k + φ_ik ė_k.
-    """
-    c, dc, phi = network.c, vector.c, network.activation
-    x1, z, h, slope = _features(problem, network)
-    dz = vector.w @ problem.x.T + vector.b[:, None]
-    e, curvature = _output_derivatives(problem, network, h)
-    dh = slope * dz
-    df = dc @ h + c @ dh
-    df = df if vector.p is None else df + x1 @ vector.p
-    de = curvature * df
-    turned = phi.second_derivative(z) * dz * e[None, :] + slope * de[None, :]
-    inner = (dc[:, None] * slope * e[None, :] + c[:, None] * turned) @ x1
-    return eqx.tree_at(
-        lambda net: (net.w, net.b, net.c, net.p),
-        network,
-        (inner[:, :-1], inner[:, -1], dh @ e + h @ de, _affine(network, de, x1)),
-        is_leaf=lambda leaf: leaf is None,
-    )
-
-
-def _affine(network: TwoLayer, de: Array, x1: Array) -> Array | None:
-    return None if network.p is None else de @ x1
