@@ -1,8 +1,9 @@
 """The Hessian of the loss, its product with a vector, and the Gauss–Newton matrix.
 
-Two-layer networks on data use closed forms, a few matrix products; all else uses
-automatic differentiation. At a kink the second derivative of the activation counts
-as 0: the Hessian of a network with kinks is that of its cell.
+Two-layer networks on data use closed forms, a few matrix products, and so do linear
+chains with the squared loss; all else uses automatic differentiation. At a kink the
+second derivative of the activation counts as 0: the Hessian of a network with kinks is
+that of its cell.
 """
 
 import functools as ft
@@ -17,6 +18,7 @@ from ..networks.network import Network, outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, check_data, loss
 from ..problems.task import Task
+from .chain_hessian import chain_hessian, has_closed_form
 from .curvature_operators import (
     Features,
     gauss_newton_operator,
@@ -55,6 +57,8 @@ def hessian(problem: Task, network: Network) -> Float[Array, "p p"]:
     """
     if isinstance(network, TwoLayer) and isinstance(problem, Problem):
         return _two_layer(problem, network)
+    if has_closed_form(problem, network):
+        return chain_hessian(problem, network)
     params, static = eqx.partition(network, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(params)
     return jax.hessian(lambda v: loss(problem, eqx.combine(unravel(v), static)))(flat)

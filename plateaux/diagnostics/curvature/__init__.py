@@ -1,15 +1,20 @@
 r"""Curvature of the loss: the Hessian, its spectrum, and what lies along it.
 
-| wanted | function | cost |
+| wanted | function | products |
 |---|---|---|
-| all of it | `hessian`, `gauss_newton` | p² numbers |
-| a product | `hessian_vector_product`, `gauss_newton_vector_product` | a few gradients |
-| many products | `hessian_operator`, `gauss_newton_operator` | a gradient or two each |
-| λ_max, λ_min, ρ | `extreme_eigenvalues`; along a run `curvature_along` | 20–100 products |
-| tr H | `trace` | 90 products |
-| the spectrum | `spectral_density` | 512 products |
-| layer by layer | `layer_spectra`, `layer_gradient_norms` | p products |
-| along directions | `directional_curvature`, `gradient_alignment` | a product, λ's |
+| the matrix | `hessian`, `gauss_newton` | |
+| a product | `hessian_vector_product`, `gauss_newton_vector_product` | 1 |
+| many products | `hessian_operator`, `gauss_newton_operator` | |
+| λ_max, λ_min, ρ | `extreme_eigenvalues` | 30–100 |
+| the same along a run | `curvature_along` | 12–20 a network |
+| the same of a linear chain | `chain_curvature`, in logarithms | |
+| tr H | `trace` | 90 |
+| the spectrum | `spectral_density` | 512 |
+| layer by layer | `layer_spectra`, `layer_gradient_norms` | p |
+| along directions | `directional_curvature`, `curvature_of_steps` | 1 |
+| the gradient's directions | `gradient_alignment`, `update_alignment` | as λ's |
+
+A product costs about two gradients.
 """
 
 from ...dynamics.curvature_operators import (
@@ -33,6 +38,7 @@ from .along import (
     curvature_along as curvature_along,
     curvature_of_steps as curvature_of_steps,
 )
+from .chain import ChainCurvature as ChainCurvature, chain_curvature as chain_curvature
 from .density import (
     SpectralDensity as SpectralDensity,
     spectral_density as spectral_density,

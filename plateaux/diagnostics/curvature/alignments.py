@@ -111,8 +111,8 @@ def _alignment(problem, network, direction, found, options) -> Alignment:
         found = extreme_eigenvalues(problem, network, **options)
     if not isinstance(found, ExtremeEigenvalues) or found.largest.ndim:
         raise TypeError(
-            "Argument `found` must be what extreme_eigenvalues gives with num=None, but "
-            f"is a {type(found).__name__}."
+            "Argument `found` must be what extreme_eigenvalues gives with num=None, "
+            f"but is a {type(found).__name__}."
         )
     u = unit(direction)
     largest = jnp.abs(flat(found.largest_vector) @ u)

@@ -73,8 +73,8 @@ def curvature_along(
         >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 9.0]))
         >>> networks = px.TwoLayer([[1.0]], [0.0], [1.0])
         >>> networks = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), networks)
-        >>> print(jnp.round(curvature_along(problem, networks).largest, 4))
-        [7.2231 7.2231]
+        >>> print([f"{l:.3f}" for l in curvature_along(problem, networks).largest])
+        ['7.223', '7.223']
     """
     size = _checks.count("basis_size", basis_size, at_least=4)
     most = _checks.count("max_products", max_products, at_least=size)

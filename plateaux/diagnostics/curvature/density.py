@@ -110,8 +110,8 @@ def spectral_density(
         >>> import plateaux as px
         >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 9.0]))
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
-        >>> print(jnp.round(spectral_density(problem, network).nodes, 4))
-        [-1.5     0.2769  7.2231]
+        >>> print([f"{l:.3f}" for l in spectral_density(problem, network).nodes])
+        ['-1.500', '0.277', '7.223']
 
     Reference: Ubaru, Chen & Saad (2017), SIAM J. Matrix Anal. Appl. 38, 1075-1099;
     Ghorbani, Krishnan & Xiao (2019), arXiv:1901.10159.

@@ -119,8 +119,8 @@ def extreme_eigenvalues(
     product, flat, build = flat_operator(operator, network)
     if flat.size < k:
         raise ValueError(
-            f"Argument `num` must be at most {flat.size}, the number of parameters, but "
-            f"is {k}."
+            f"Argument `num` must be at most {flat.size}, the number of parameters, "
+            f"but is {k}."
         )
     key = jax.random.key(0) if key is None else key
     pairs = end_pairs(
@@ -179,8 +179,8 @@ def _total(vector: Network, flat: Array) -> Array:
     leaves = ravel_pytree(vector)[0]
     if leaves.size % flat.size:
         raise ValueError(
-            f"Argument `start` must have the {flat.size} parameters of the network, but "
-            f"has {leaves.size}."
+            f"Argument `start` must have the {flat.size} parameters of the network, "
+            f"but has {leaves.size}."
         )
     several = jax.vmap(lambda one: ravel_pytree(one)[0])
     return leaves if leaves.size == flat.size else jnp.sum(several(vector), axis=0)

@@ -40,7 +40,7 @@ class EndPairs(NamedTuple):
 
 
 class _Cycle(NamedTuple):
-    """A basis (rows, zero beyond those in use) and what is known of the matrix in it."""
+    """A basis (rows, zero beyond those in use) and the matrix in it."""
 
     basis: Float[Array, "m+1 p"]
     matrix: Float[Array, "m m"]  # its upper triangle
@@ -82,12 +82,11 @@ def end_pairs(
         ...     jax.random.key(0),
         ...     num=2,
         ...     basis_size=16,
-        ...     tol=jnp.array(1e-6),
+        ...     tol=jnp.array(1e-3),
         ...     max_products=1000,
         ... )
-        >>> print(jnp.round(found.values, 8))
-        [[40. 39.]
-         [-9. -8.]]
+        >>> print([[f"{value:.3f}" for value in end] for end in found.values])
+        [['40.000', '39.000'], ['-9.000', '-8.000']]
     """
     if start.size <= basis_size:
         return _dense(product, start, num)

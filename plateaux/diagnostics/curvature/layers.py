@@ -41,9 +41,9 @@ def layer_spectra(
         >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 0.0]))
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
         >>> for block in layer_spectra(problem, network):
-        ...     print(block.round(3))
-        [3.427 0.073]
-        [2.5]
+        ...     print([f"{l:.3f}" for l in block])
+        ['3.427', '0.073']
+        ['2.500']
     """
     operator = matrix_operator(problem, network, matrix)
     product, flat, _ = flat_operator(operator, network)
@@ -64,8 +64,8 @@ def layer_gradient_norms(problem: Any, network: Any) -> Float[Array, " l"]:
         >>> import plateaux as px
         >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 0.0]))
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
-        >>> print(layer_gradient_norms(problem, network).round(3))
-        [2.915 2.5  ]
+        >>> print([f"{size:.3f}" for size in layer_gradient_norms(problem, network)])
+        ['2.915', '2.500']
     """
     gradient = flat_gradient(problem, network)
     places = layer_places(network)

@@ -40,7 +40,7 @@ def trace(
     method: Any = "hutch++",
     matrix: Any = "hessian",
 ) -> TraceEstimate:
-    r"""tr ∇²L(θ), the sum of all eigenvalues, by products with random signs.
+    r"""The trace of ∇²L(θ), the sum of all eigenvalues, by products with random signs.
 
     "hutchinson" averages gᵀHg over signs g; its variance is 2 Σ_{i≠j} H_ij²/m.
     "hutch++" takes a third of the products for a range Q of the largest eigenvalues,
