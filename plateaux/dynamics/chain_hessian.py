@@ -51,7 +51,7 @@ def chain_moments(problem: Problem) -> ChainMoments:
     return ChainMoments(q @ x**2, q @ (x * y))
 
 
-def chain_hessian(problem: Problem, network: Chain) -> Float[Array, "L L"]:
+def chain_hessian(problem: Any, network: Any) -> Float[Array, "L L"]:
     r"""∇²L of a linear chain; s = 1 without skips.
 
         H_ii = s² A P_i²,   H_ij = s² (A P_i P_j + (A P − B) P_ij),   i ≠ j.

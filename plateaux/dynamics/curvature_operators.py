@@ -6,7 +6,7 @@ networks on data use closed forms; all else is linearised by automatic different
 
 import functools as ft
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -54,7 +54,7 @@ def hessian_operator(problem: Task, network: Network) -> Operator:
     return _of_networks(along, static)
 
 
-def gauss_newton_operator(problem: Problem, network: Network) -> Operator:
+def gauss_newton_operator(problem: Any, network: Network) -> Operator:
     r"""The map v ↦ Σ_k q_k J_kᵀ ℓ''_k J_k v, to be applied to many v.
 
     Args:

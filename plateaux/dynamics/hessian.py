@@ -7,6 +7,7 @@ that of its cell.
 """
 
 import functools as ft
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -131,7 +132,7 @@ def gauss_newton(problem: Problem, network: Network) -> Float[Array, "p p"]:
 
 
 def gauss_newton_vector_product(
-    problem: Problem, network: Network, vector: Network
+    problem: Any, network: Network, vector: Network
 ) -> Network:
     r"""Σ_k q_k J_kᵀ ℓ''_k J_k v without the matrix.
 

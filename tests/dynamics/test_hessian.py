@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 import plateaux as px
 from plateaux.dynamics import evaluate
+from plateaux.dynamics.curvature_operators import flat_operator
 from plateaux.dynamics.hessian import (
     gauss_newton as _gauss_newton,
     hessian as _hessian,
@@ -165,3 +166,53 @@ def test_gauss_newton_is_the_hessian_of_an_exact_fit(net, key):
     x = jax.random.normal(key, (20, 3))
     data = px.Problem(x, px.outputs(network, x))
     assert_same(gauss_newton(data, network), hessian(data, network))
+
+
+@pytest.mark.parametrize(
+    ("name", "affine", "loss", "in_dim"),
+    [
+        ("relu", True, "squared", 3),
+        ("tanh", False, "logistic", 3),
+        ("softplus", True, "squared", 12),  # beyond the blocks of small inputs
+    ],
+)
+def test_operators_equal_the_matrices(name, affine, loss, in_dim, key):
+    network = px.networks.he(
+        key, width=4, in_dim=in_dim, bias="normal", affine=affine, activation=name
+    )
+    kx, ky = jax.random.split(key)
+    y = jnp.sign(jax.random.normal(ky, (7,)))
+    data = px.Problem(jax.random.normal(kx, (7, in_dim)), y, loss=loss)
+    assert_products(data, network)
+
+
+@pytest.mark.parametrize("name", ["mlp_vector", "mlp_normalised"])
+def test_operators_of_deep_networks(name, key):
+    network = NETWORKS[name](key, jnp.float64, activation="tanh")
+    x = jax.random.normal(key, (7, 3))
+    y, loss = x[:, 0], "squared"
+    if network.out_dim is not None:
+        y, loss = jax.nn.one_hot(jnp.arange(7) % 2, 2), "cross_entropy"
+    assert_products(px.Problem(x, y, loss=loss), network)
+
+
+def assert_products(data, network):
+    """Both operators, and the product of one vector, against the dense matrices."""
+    pairs = [
+        (px.dynamics.hessian_operator, hessian),
+        (px.dynamics.gauss_newton_operator, gauss_newton),
+    ]
+    for operator, matrix in pairs:
+        product, flat, _ = flat_operator(operator(data, network), network)
+        rows = jax.jit(jax.vmap(product))(jnp.eye(flat.size))
+        assert_same(rows, matrix(data, network))
+    vector = px.dynamics.gauss_newton_vector_product(data, network, network)
+    assert jax.tree.structure(vector) == jax.tree.structure(network)
+    assert_same(parameters(vector)[0], gauss_newton(data, network) @ flat)
+
+
+def test_gauss_newton_products_need_data():
+    problem = px.problems.poisson_1d(num_points=4)
+    network = px.TwoLayer([[1.0]], [0.0], [1.0], activation="tanh")
+    with pytest.raises(TypeError, match="must be a Problem, data with a loss"):
+        px.dynamics.gauss_newton_vector_product(problem, network, network)

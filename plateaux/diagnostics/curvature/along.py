@@ -9,7 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ... import _checks
 from ...dynamics.curvature_operators import flat_operator
+from ...networks.chain import Chain
 from ...networks.network import Network
+from ...problems.problem import loss
 from .alignments import directional_curvature
 from .extreme import disturbed, matrix_operator, tolerance
 from .lanczos import end_pairs
@@ -78,7 +80,7 @@ def curvature_along(
     """
     size = _checks.count("basis_size", basis_size, at_least=4)
     most = _checks.count("max_products", max_products, at_least=size)
-    params, static = stacked(networks)
+    params, static = _stacked(problem, networks)
     tol = tolerance(tol, jax.tree.leaves(params)[0].dtype)
     key = jax.random.key(0) if key is None else key
     return _scan(problem, params, static, matrix, key, tol, most, size)
@@ -106,23 +108,36 @@ def curvature_of_steps(problem: Any, networks: Any) -> Float[Array, " s"]:
         >>> print(curvature_of_steps(problem, networks))
         [2.5]
     """
-    params, static = stacked(networks)
+    params, static = _stacked(problem, networks)
     at = jax.tree.map(lambda leaf: leaf[:-1], params)
     steps = jax.tree.map(lambda leaf: leaf[1:] - leaf[:-1], params)
     return _map_steps(problem, at, steps, static)
 
 
-def stacked(networks: Network) -> tuple[Network, Network]:
+def _stacked(problem: Any, networks: Any) -> tuple[Network, Network]:
     """Parameters with a leading axis of times, and the rest of the networks."""
     params, static = eqx.partition(networks, eqx.is_inexact_array)
     sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(params)}
-    if len(sizes) != 1 or sizes == {()}:
+    if len(sizes) != 1 or () in sizes or not _is_network(problem, params, static):
         raise ValueError(
-            "Argument `networks` must have a leading axis of saved times in all "
-            f"parameters, but they have first axes {sorted(sizes)}; save networks with "
+            "Argument `networks` must be networks of the problem with a leading axis of "
+            "saved times in all parameters, but has parameters of shapes "
+            f"{[leaf.shape for leaf in jax.tree.leaves(params)]}; save them with "
             'record={"network": lambda problem, network: network}.'
         )
     return params, static
+
+
+def _is_network(problem: Any, params: Network, static: Network) -> bool:
+    """Whether the first row of the parameters is a network of the problem."""
+    one = eqx.combine(jax.tree.map(lambda leaf: leaf[0], params), static)
+    if isinstance(one, Chain) and one.weights.ndim != 1:
+        return False  # it would pass as a chain of one weight
+    try:
+        eqx.filter_eval_shape(loss, problem, one)
+    except (TypeError, ValueError, IndexError):
+        return False
+    return True
 
 
 @eqx.filter_jit

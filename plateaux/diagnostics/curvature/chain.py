@@ -120,11 +120,11 @@ def _no_zero(a, b, p, v, log_v) -> tuple[_Signed, _Signed, _Signed]:
     slope, rank_one = outputs - targets, 2 * outputs - targets
     bottom, top = _ends(-slope * v**2, rank_one, v)
     outside = _Signed(p.sign, p.log + 2 * log_v + unit)
-    ends = [_times(outside, _signed(end)) for end in (top, bottom)]
+    above, below = (_times(outside, _signed(end)) for end in (top, bottom))
     log_length = log_v + jnp.log(jnp.linalg.norm(v))
     gradient = _Signed(jnp.sign(slope), _log(slope) + unit + p.log + log_length)
     flipped = p.sign < 0
-    return gradient, *(_choose(flipped, ends[1 - i], ends[i]) for i in range(2))
+    return gradient, _choose(flipped, below, above), _choose(flipped, above, below)
 
 
 def _one_zero(a, b, p, v, log_v) -> tuple[_Signed, _Signed, _Signed]:
@@ -136,8 +136,10 @@ def _one_zero(a, b, p, v, log_v) -> tuple[_Signed, _Signed, _Signed]:
     c, r = jnp.exp(corner - unit), jnp.exp(arm - unit)
     top = (c + jnp.sqrt(c**2 + 4 * r**2)) / 2
     bottom = -(r**2) / jnp.where(top > 0, top, 1)
-    ends = [_Signed(jnp.sign(end), _log(end) + unit) for end in (top, bottom)]
-    return _Signed(-b.sign * p.sign, b.log + p.log), *ends
+    largest, smallest = (
+        _Signed(jnp.sign(end), _log(end) + unit) for end in (top, bottom)
+    )
+    return _Signed(-b.sign * p.sign, b.log + p.log), largest, smallest
 
 
 def _two_zeros(b, p) -> tuple[_Signed, _Signed, _Signed]:
@@ -172,7 +174,8 @@ def _root(d: Array, weight: Array, low: Array, high: Array) -> Array:
 
     # beyond the digits of the interval itself
     num = jnp.finfo(d.dtype).nmant + 8
-    return sum(jax.lax.fori_loop(0, num, halve, (low, high))) / 2
+    low, high = jax.lax.fori_loop(0, num, halve, (low, high))
+    return (low + high) / 2
 
 
 def _choose(first: Array, left: _Signed, right: _Signed) -> _Signed:

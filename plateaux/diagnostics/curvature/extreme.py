@@ -111,17 +111,17 @@ def extreme_eigenvalues(
 
     Reference: Wu & Simon (2000), SIAM J. Matrix Anal. Appl. 22, 602-616.
     """
-    k = 1 if num is None else _checks.count("num", num)
-    size = max(32, 4 * k) if basis_size is None else basis_size
-    size = _checks.count("basis_size", size, at_least=4 * k)
-    most = _checks.count("max_products", max_products, at_least=size)
     operator = matrix_operator(problem, network, matrix)
     product, flat, build = flat_operator(operator, network)
+    k = 1 if num is None else _checks.count("num", num)
     if flat.size < k:
         raise ValueError(
             f"Argument `num` must be at most {flat.size}, the number of parameters, "
             f"but is {k}."
         )
+    size = max(32, 4 * k) if basis_size is None else basis_size
+    size = _checks.count("basis_size", size, at_least=4 * k)
+    most = _checks.count("max_products", max_products, at_least=size)
     key = jax.random.key(0) if key is None else key
     pairs = end_pairs(
         product,
@@ -156,8 +156,7 @@ def start_vector(start: Any, flat: Array, key: Array) -> Array:
     if start is None:
         return unit_or_random(jnp.zeros_like(flat), key)
     if isinstance(start, ExtremeEigenvalues):
-        ends = start.largest_vector, start.smallest_vector
-        old = sum(_total(vector, flat) for vector in ends)
+        old = _total(start.largest_vector, flat) + _total(start.smallest_vector, flat)
     elif isinstance(start, Network):
         old = _total(start, flat)
     else:
@@ -191,12 +190,15 @@ def named(
 ) -> ExtremeEigenvalues:
     """Pairs with names, their vectors as networks."""
     build = jax.vmap(build) if many else build
-    part = (lambda end: end) if many else (lambda end: end[0])
-    ends = lambda both: (part(both[0]), part(both[1]))
+    part = (lambda both, end: both[end]) if many else (lambda both, end: both[end, 0])
     return ExtremeEigenvalues(
-        *ends(pairs.values),
-        *map(build, ends(pairs.vectors)),
-        *ends(pairs.residuals),
-        *ends(pairs.converged),
-        pairs.num_products,
+        largest=part(pairs.values, 0),
+        smallest=part(pairs.values, 1),
+        largest_vector=build(part(pairs.vectors, 0)),
+        smallest_vector=build(part(pairs.vectors, 1)),
+        largest_residual=part(pairs.residuals, 0),
+        smallest_residual=part(pairs.residuals, 1),
+        largest_converged=part(pairs.converged, 0),
+        smallest_converged=part(pairs.converged, 1),
+        num_products=pairs.num_products,
     )
