@@ -149,7 +149,7 @@ def _two_layer(
     e, curvature = output_derivatives(problem, network, features)
     x1, _, phi, slope = features
     c = network.c[:, None]
-    moment = (slope * e[None, :]) @ x1
+    moment = slope @ (e[:, None] * x1)
     bent = _bent(network, features, e)
 
     def product(vector):
@@ -178,12 +178,13 @@ def _bent(network: TwoLayer, features: Features, e: Array) -> Callable[[Array], 
     x1, z = features.x1, features.z
     if network.activation.homogeneous:  # φ'' = 0
         return jnp.zeros_like
-    bend = network.c[:, None] * e[None, :] * network.activation.second_derivative(z)
+    bend, c = network.activation.second_derivative(z), network.c[:, None]
+    weighted = e[:, None] * x1
     if network.in_dim > MOST_INPUTS:
-        return lambda dv: (bend * (dv @ x1.T)) @ x1
-    pairs = (x1[:, :, None] * x1[:, None, :]).reshape(len(x1), -1)
+        return lambda dv: c * ((bend * (dv @ x1.T)) @ weighted)
+    pairs = (x1[:, :, None] * weighted[:, None, :]).reshape(len(x1), -1)
     blocks = (bend @ pairs).reshape(len(bend), x1.shape[1], x1.shape[1])
-    return lambda dv: jnp.sum(blocks * dv[:, None, :], axis=2)
+    return lambda dv: c * jnp.sum(blocks * dv[:, None, :], axis=2)
 
 
 def _bend_outputs(problem: Problem, curvature: Array, df: Array) -> Array:

@@ -214,7 +214,7 @@ def test_a_start_is_a_direction():
 
 def dense_blocks(net, groups):
     """Eigenvalues of diagonal blocks, the groups given by leaves of the network."""
-    matrix = np.asarray(curvature.hessian(DATA, net))
+    matrix = np.asarray(eqx.filter_jit(curvature.hessian)(DATA, net))
     for group in groups:
         zeros = jax.tree.map(jnp.zeros_like, eqx.filter(net, eqx.is_inexact_array))
         marked = eqx.tree_at(group, zeros, replace_fn=jnp.ones_like)
@@ -223,11 +223,13 @@ def dense_blocks(net, groups):
 
 
 def assert_layers(net, groups):
-    found = curvature.layer_spectra(DATA, net)
-    norms = curvature.layer_gradient_norms(DATA, net)
+    found = eqx.filter_jit(curvature.layer_spectra)(DATA, net)
+    norms = eqx.filter_jit(curvature.layer_gradient_norms)(DATA, net)
     static = eqx.filter(net, eqx.is_inexact_array, inverse=True)
     at = lambda params: px.loss(DATA, eqx.combine(params, static))
-    slope = ravel_pytree(jax.grad(at)(eqx.filter(net, eqx.is_inexact_array)))[0]
+    slope = ravel_pytree(jax.jit(jax.grad(at))(eqx.filter(net, eqx.is_inexact_array)))[
+        0
+    ]
     blocks = list(dense_blocks(net, groups))
     assert sum(len(place) for place, _ in blocks) == slope.size
     for (place, block), layer, norm in zip(blocks, found, norms, strict=True):

@@ -120,8 +120,8 @@ def _stacked(problem: Any, networks: Any) -> tuple[Network, Network]:
     sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(params)}
     if len(sizes) != 1 or () in sizes or not _is_network(problem, params, static):
         raise ValueError(
-            "Argument `networks` must be networks of the problem with a leading axis of "
-            "saved times in all parameters, but has parameters of shapes "
+            "Argument `networks` must be networks of the problem with a leading axis "
+            "of saved times in all parameters, but has parameters of shapes "
             f"{[leaf.shape for leaf in jax.tree.leaves(params)]}; save them with "
             'record={"network": lambda problem, network: network}.'
         )

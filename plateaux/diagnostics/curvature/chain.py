@@ -135,7 +135,7 @@ def _one_zero(a, b, p, v, log_v) -> tuple[_Signed, _Signed, _Signed]:
     unit = jnp.where(jnp.isfinite(unit), unit, 0)
     c, r = jnp.exp(corner - unit), jnp.exp(arm - unit)
     top = (c + jnp.sqrt(c**2 + 4 * r**2)) / 2
-    bottom = -(r**2) / jnp.where(top > 0, top, 1)
+    bottom = top if v.size == 1 else -(r**2) / jnp.where(top > 0, top, 1)
     largest, smallest = (
         _Signed(jnp.sign(end), _log(end) + unit) for end in (top, bottom)
     )

@@ -125,9 +125,7 @@ def spectral_density(
     key = jax.random.key(0) if key is None else key
     tridiagonal = decomp.tridiag_sym(min(depth, flat.size), custom_vjp=False)
     vectors = stochtrace.sampler_sphere(flat, num=num_vectors)(key)
-    matrices = jnp.asarray(
-        jax.vmap(lambda v: tridiagonal(product, v).J_small)(vectors)
-    )
+    matrices = jnp.asarray(jax.vmap(lambda v: tridiagonal(product, v).J_small)(vectors))
     nodes, coordinates = jnp.linalg.eigh(jax.vmap(_closed)(matrices))
     weights = coordinates[:, 0, :] ** 2 / num_vectors
     return _sorted(nodes.ravel(), weights.ravel())
