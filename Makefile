@@ -49,6 +49,7 @@ bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left
 	$(BIN)/python benchmarks/first_result.py
 	$(BIN)/python benchmarks/flow.py
 	$(BIN)/python benchmarks/smooth_flow.py
+	$(BIN)/python benchmarks/curvature.py
 	$(BIN)/python benchmarks/gradients.py
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/anls.py

@@ -6,7 +6,7 @@ r"""Curvature of the loss: the Hessian, its spectrum, and what lies along it.
 | a product | `hessian_vector_product`, `gauss_newton_vector_product` | 1 |
 | many products | `hessian_operator`, `gauss_newton_operator` | |
 | λ_max, λ_min, ρ | `extreme_eigenvalues` | 30–100 |
-| the same along a run | `curvature_along` | 12–20 a network |
+| the same along a run | `curvature_along` | 16–20 a network |
 | the same of a linear chain | `chain_curvature`, in logarithms | |
 | tr H | `trace` | 90 |
 | the spectrum | `spectral_density` | 512 |

@@ -43,9 +43,9 @@ def curvature_along(
     *,
     matrix: Any = "hessian",
     key: Any = None,
-    tol: Any = 1e-3,
+    tol: Any = 1e-5,
     max_products: Any = 400,
-    basis_size: Any = 12,
+    basis_size: Any = 16,
 ) -> CurvatureAlong:
     r"""λ_max, λ_min and ρ of ∇²L(θ) at every network of a run.
 
