@@ -97,6 +97,18 @@ def test_anls_times_a_sweep(benchmark, tmp_path):
     assert json.loads(out.read_text())["sweep"]["median"] > 0
 
 
+def test_curvature_compares_equals(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    module = benchmark("curvature")
+    monkeypatch.setattr(module, "MANY", 2)
+    out = tmp_path / "curvature.json"
+    module.main(["--repeats", "1", "--steps", "4", "--times", "2", "--out", str(out)])
+    result = json.loads(out.read_text())
+    assert "jax / ours" in result["product"]["ratios"]
+    assert result["tracking"]["all converged"]
+    assert result["tracking"]["error of largest in units of rho"] < 1e-5
+
+
 def test_gradients_compares_equals(benchmark):
     result = benchmark("gradients").steps(3, 4, repeats=1)
     assert set(result["ratios"]) == {

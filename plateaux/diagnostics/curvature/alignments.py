@@ -98,8 +98,9 @@ def directional_curvature(
         >>> import plateaux as px
         >>> problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([0.0, 0.0]))
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
-        >>> print(directional_curvature(problem, network, network))  # v = (1, 0, 1)
-        7.5
+        >>> along = directional_curvature(problem, network, network)  # u = (1, 0, 1)
+        >>> print(f"{along:.3f}")
+        7.500
     """
     product, _, _ = flat_operator(hessian_operator(problem, network), network)
     u = unit(flat(direction))
