@@ -23,7 +23,6 @@ from .chain_hessian import chain_hessian, has_closed_form
 from .curvature_operators import (
     Features,
     gauss_newton_operator,
-    hessian_operator,
     output_derivatives,
     two_layer_features,
 )
@@ -85,7 +84,7 @@ def hessian_vector_product(problem: Task, network: Network, vector: Network) -> 
         [[7.5]] [4.5] [7.5]
     """
     if isinstance(problem, Problem) and isinstance(network, TwoLayer):
-        return hessian_operator(problem, network)(vector)
+        return _two_layer_product(problem, network, vector)
     gradient = eqx.filter_grad(ft.partial(loss, problem))
     return eqx.filter_jvp(gradient, (network,), (vector,))[1]
 
@@ -193,3 +192,32 @@ def _output_jacobian(network: TwoLayer, features: Features) -> Array:
     inner = scaled[:, None, :] * x1.T[None, :-1, :]
     parts = [inner.reshape(-1, len(x1)), scaled, h]
     return jnp.concatenate(parts if network.p is None else [*parts, x1.T])
+
+
+def _two_layer_product(problem: Problem, network: TwoLayer, vector: Any) -> TwoLayer:
+    r"""The derivative of the closed-form gradient along (ẇ, ḃ, ċ, ṗ), taken once.
+
+    With e_k = q_k ℓ'_k, ż = ẇx + ḃ, ḟ = Σ_i ċ_i φ_i + c_i φ'_i ż_i [+ ṗ·x̃] and
+    ė_k = q_k ℓ''_k ḟ_k, the derivative of c_i Σ_k φ'_ik e_k x̃_k is
+    Σ_k [ċ_i φ'_ik e_k + c_i (φ''_ik ż_ik e_k + φ'_ik ė_k)] x̃_k, and that of Σ_k φ_ik
+    e_k is Σ_k φ'_ik ż_ik e_k + φ_ik ė_k. For one vector this is faster than
+    `hessian_operator`, which prepares for many.
+    """
+    c, dc, phi = network.c, vector.c, network.activation
+    features = two_layer_features(problem, network)
+    x1, z, h, slope = features
+    dz = vector.w @ problem.x.T + vector.b[:, None]
+    e, curvature = output_derivatives(problem, network, features)
+    dh = slope * dz
+    df = dc @ h + c @ dh
+    df = df if vector.p is None else df + x1 @ vector.p
+    de = curvature * df
+    turned = phi.second_derivative(z) * dz * e[None, :] + slope * de[None, :]
+    inner = (dc[:, None] * slope * e[None, :] + c[:, None] * turned) @ x1
+    affine = None if network.p is None else de @ x1
+    return eqx.tree_at(
+        lambda net: (net.w, net.b, net.c, net.p),
+        network,
+        (inner[:, :-1], inner[:, -1], dh @ e + h @ de, affine),
+        is_leaf=lambda leaf: leaf is None,
+    )
