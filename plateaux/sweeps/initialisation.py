@@ -1,5 +1,6 @@
 r"""Networks as they are drawn: what the method "initialisation" stores of a lane."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -8,12 +9,18 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .. import _checks
-from ..diagnostics import signals
-from ..dynamics.hessian import hessian
+from ..diagnostics import curvature as spectra, signals
 from ..networks import Network
 from ..problems import Problem
 
 CURVATURES = ("none", "extremes", "density")
+NUM_VECTORS, NUM_PRODUCTS = 4, 32
+
+
+def num_nodes(method: Mapping[str, Any]) -> int:
+    """Nodes of a spectral density, of a table [method] of single values."""
+    each = method.get("num_products", NUM_PRODUCTS)
+    return method.get("num_vectors", NUM_VECTORS) * each
 
 
 def initialisation(
@@ -22,19 +29,21 @@ def initialisation(
     *,
     key: Any = None,
     curvature: Any = "none",
-    num_vectors: Any = 4,
-    num_products: Any = 32,
+    num_vectors: Any = NUM_VECTORS,
+    num_products: Any = NUM_PRODUCTS,
 ) -> dict[str, Array]:
     """What is stored of a network that is not trained, by the names of the store.
 
     Args:
         problem: Data and loss.
         network: A network that fits them.
-        key: For the random vectors of the spectral density.
-        curvature: "none"; "extremes" for λ_max and λ_min of the Hessian; "density" for
-            nodes and weights of its spectral density, too.
+        key: For random vectors; `jax.random.key(0)` if None.
+        curvature: "none"; "extremes" for λ_max and λ_min of the Hessian, and whether
+            both were found; "density" for nodes and weights of its spectral density,
+            too (see `px.diagnostics.curvature`).
         num_vectors: Random vectors of the density.
-        num_products: Products with the Hessian for each.
+        num_products: Products with the Hessian for each. Networks with at most
+            `num_vectors`·`num_products` parameters have all eigenvalues computed.
 
     Returns:
         Loss, logarithms of norms by layer (see `px.diagnostics.signals`), whether the
@@ -64,13 +73,14 @@ def initialisation(
         "num_parameters": jnp.asarray(count, jnp.int32),
     }
     if curvature != "none":
-        stored |= _extremes(problem, network)
+        ends = spectra.extreme_eigenvalues(problem, network, key=key)
+        stored |= {
+            "largest_eigenvalue": ends.largest,
+            "smallest_eigenvalue": ends.smallest,
+            "eigenvalues_found": ends.largest_converged & ends.smallest_converged,
+        }
+    if curvature == "density":
+        size = {"num_vectors": num_vectors, "depth": num_products}
+        density = spectra.spectral_density(problem, network, key=key, **size)
+        stored |= {"density_nodes": density.nodes, "density_weights": density.weights}
     return stored
-
-
-def _extremes(problem: Problem, network: Network) -> dict[str, Array]:
-    eigenvalues = jnp.linalg.eigvalsh(hessian(problem, network))
-    return {
-        "largest_eigenvalue": eigenvalues[-1],
-        "smallest_eigenvalue": eigenvalues[0],
-    }

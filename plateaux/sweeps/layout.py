@@ -10,6 +10,7 @@ import numpy as np
 from ..dynamics import EventKind
 from ..statistics import log_bins
 from .grid import Settings, grid
+from .initialisation import num_nodes
 from .spec import SweepSpec, num_layers
 from .summary import OUTCOMES
 
@@ -24,6 +25,10 @@ _AT_START = {
     "log_forward": "logarithm of rms |h_l| over rms |x|, the output last",
     "log_backward": "logarithm of the norm of dL/dh_l, that by the output last",
     "log_gradient": "logarithm of the norm of the gradient of a layer's parameters",
+}
+_DENSITY = {
+    "density_nodes": "nodes of the spectral density of the Hessian",
+    "density_weights": "share of the eigenvalues each node stands for",
 }
 _EXTREMES = {
     "largest_eigenvalue": "largest eigenvalue of the Hessian",
@@ -59,6 +64,7 @@ def dimensions(spec: SweepSpec) -> dict[str, int]:
         "event": max(one["recording"]["max_events"] for one in settings),
         "part": spec.num_chunks,
         "bin": len(log_bins(spec.recording.accuracy)) + 1,
+        "node": max(num_nodes(one["method"]) for one in settings),
         "layer": max(num_layers(one["network"]) for one in settings),
     }
     used = {dim for variable in variables(spec).values() for dim in variable.dims}
@@ -132,7 +138,11 @@ def _at_start(spec: SweepSpec) -> dict[str, Variable]:
         "outcome": Variable(LANE, "int8", -1, _outcome_attrs()),
     }
     if spec.method.looks_at != {"none"}:
+        words = {"long_name": "whether both eigenvalues were found to tolerance"}
         found |= {name: row(LANE, words) for name, words in _EXTREMES.items()}
+        found |= {"eigenvalues_found": Variable(LANE, "bool", False, words)}
+    if "density" in spec.method.looks_at:
+        found |= {n: row((*LANE, "node"), words) for n, words in _DENSITY.items()}
     return found
 
 

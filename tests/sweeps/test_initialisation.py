@@ -75,6 +75,7 @@ def test_the_store_holds_the_signals_of_every_lane(curved):
             values = np.linalg.eigvalsh(px.dynamics.hessian(problem, network))
             ends = here["smallest_eigenvalue"], here["largest_eigenvalue"]
             np.testing.assert_allclose(ends, values[[0, -1]], **FLOAT32)
+            assert bool(here["eigenvalues_found"])
             assert bool(here["dead"]) == bool(found.dead)
     assert data["num_parameters"].values[:, 0].tolist() == [2, 4, 21, 45]
     assert data["done"].values.all()
@@ -104,6 +105,32 @@ def test_folders_resume_merge_and_export(curved, tmp_path):
         report(out)
     with pytest.raises(SweepError, match="is replayed must train"):
         replay(out, 0, 0)
+
+
+def test_densities_are_padded_to_the_largest():
+    spec = spec_of(
+        method={
+            "name": "initialisation",
+            "curvature": "density",
+            "num_vectors": 3,
+            "num_products": 2,
+        }
+    )
+    data = sweep(spec)
+    assert data.sizes["node"] == 6
+    nodes, weights = data["density_nodes"].values, data["density_weights"].values
+    ends = data["smallest_eigenvalue"].values, data["largest_eigenvalue"].values
+    # Two and four weights: all eigenvalues; of the others two nodes a vector.
+    for point, known in ((0, 2), (1, 4)):
+        np.testing.assert_allclose(weights[point, :, :known], 1 / known)
+        assert np.all(np.isnan(nodes[point, :, known:]))
+        np.testing.assert_allclose(nodes[point, :, 0], ends[0][point], atol=1e-9)
+        np.testing.assert_allclose(
+            nodes[point, :, known - 1], ends[1][point], atol=1e-9
+        )
+    np.testing.assert_allclose(weights[2:].sum(axis=-1), 1)
+    assert np.all(nodes[2:] <= ends[1][2:, :, None] + 1e-9)
+    assert data["eigenvalues_found"].values.all()
 
 
 def test_estimates_do_not_train():
