@@ -134,53 +134,73 @@ def line(name: str, of: dict) -> str:
     return f"{name:42} {100 * escaped:3.0f} %  {words}; {causes}"
 
 
-def part_directions(depth: int = 16, num_steps: int = 2000, lane: int = 0) -> dict:
-    """One chain by descent and Adam: curvature along the updates, and the way out."""
+@ft.partial(jax.jit, static_argnames=("name", "depth", "lanes", "num_steps"))
+def ways_out(name: str, depth: int, lanes: int, num_steps: int):
+    """Runs that keep their networks, their escapes, and the directions of these.
+
+    The displacement is that from the start to the first saved network below the level,
+    or to the last one, seen from the Hessian at the start.
+    """
     data = problem()
-    networks = chains(depth, 64)
-    network = jax.tree.map(lambda leaf: leaf[lane], networks)
-    found = {}
-    for name in ("gradient descent", "Adam"):
-        run = px.descend(
-            data,
-            network,
-            OPTIMIZERS[name][0](),
-            num_steps=num_steps,
-            save=px.log_spaced(80),
-            record={"network": lambda problem, network: network},
+    train = lambda network: px.descend(
+        data,
+        network,
+        OPTIMIZERS[name][0](),
+        num_steps=num_steps,
+        save=px.log_spaced(150),
+        record={"network": lambda problem, network: network},
+    )
+    runs = in_steps(jax.vmap(train)(chains(depth, lanes)))
+
+    def direction(run):
+        low = run.losses < LEVEL
+        at = jnp.where(jnp.any(low), jnp.argmax(low), low.size - 1)
+        start, end = (
+            jax.tree.map(lambda leaf, i=i: leaf[i], run.saved["network"])
+            for i in (0, at)
         )
-        run = in_steps(run)
+        return px.stages.escape_direction(data, start, end)
+
+    left = px.stages.escape(runs, data, criterion="loss", level=LEVEL)
+    return runs, left, jax.vmap(direction)(runs)
+
+
+def part_directions(depth: int = 16, lanes: int = 64, num_steps: int = 20_000) -> dict:
+    """Ways out by descent, sign descent and Adam: numbers, and one lane's curvature."""
+    names = ("gradient descent", "sign descent", "Adam")
+    found = {name: ways_out(name, depth, lanes, num_steps) for name in names}
+    times = np.asarray(found[names[0]][1].time)
+    # The lane that descent takes longest for and still leaves shows most.
+    lane = int(np.argmax(np.where(np.isfinite(times), times, -1)))
+    seen = {}
+    for name in (names[0], names[-1]):
+        runs, left, _ = found[name]
+        run = jax.tree.map(lambda leaf: leaf[lane], runs)
         path = run.saved["network"]
-        left = px.stages.escape(run, data, criterion="loss", level=LEVEL)
-        at = int(jnp.argmax(run.losses < LEVEL))
-        out = px.stages.escape_direction(
-            data,
-            jax.tree.map(lambda leaf: leaf[0], path),
-            jax.tree.map(lambda leaf, at=at: leaf[at], path),
-        )
-        found[name] = {
+        seen[name] = {
             "run": run,
-            "curvature": px.diagnostics.curvature.curvature_along(data, path),
-            "along": px.diagnostics.curvature.curvature_of_steps(data, path),
-            "left": left,
-            "out": out,
+            "curvature": px.diagnostics.curvature.curvature_along(problem(), path),
+            "along": px.diagnostics.curvature.curvature_of_steps(problem(), path),
+            "time": float(left.time[lane]),
         }
-    return found
+    return {"told": of_directions(found), "seen": seen}
 
 
 def of_directions(found: dict) -> dict:
-    """What is told of the way out."""
-    return {
-        name: {
-            "escape": float(one["left"].time),
-            "cosine with the lowest eigenvector": float(one["out"].cosine),
-            "share in negative eigenspaces": float(one["out"].negative_share),
-            "curvature over the lowest": float(
-                one["out"].curvature / one["out"].lowest
-            ),
+    """Quartiles over the lanes that escaped."""
+    told = {}
+    for name, (_, left, out) in found.items():
+        escaped = ~np.asarray(left.censored)
+        quartiles = lambda values, escaped=escaped: np.quantile(
+            np.asarray(values)[escaped], (0.25, 0.5, 0.75)
+        ).tolist()
+        told[name] = {
+            "escaped": int(escaped.sum()),
+            "cosine with the lowest eigenvector": quartiles(out.cosine),
+            "share in negative eigenspaces": quartiles(out.negative_share),
+            "curvature over the lowest": quartiles(out.curvature / out.lowest),
         }
-        for name, one in found.items()
-    }
+    return told
 
 
 def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
@@ -258,7 +278,7 @@ def draw_directions(found: dict, path: Path) -> None:
             time_unit="step",
             ax=ax,
         )
-        ax.axvline(float(one["left"].time), color="0.5", linestyle=":")
+        ax.axvline(one["time"], color="0.5", linestyle=":")
         ax.set_title(name, loc="right")
     fig.savefig(path, dpi=130)
     plt.close(fig)
@@ -302,12 +322,13 @@ def main() -> None:
         if not args.smoke:
             draw_eps(rows, args.out / "eps.png")
     if "directions" in parts:
-        found = part_directions(num_steps=200 if args.smoke else 2000)
-        told = of_directions(found)
-        (args.out / "directions.json").write_text(json.dumps(told, indent=1) + "\n")
-        for name, one in told.items():
-            print(name, {key: round(value, 3) for key, value in one.items()})
-        draw_directions(found, args.out / "directions.png")
+        few = {"depth": 4, "lanes": 8, "num_steps": 500} if args.smoke else {}
+        found = part_directions(**few)
+        told = json.dumps(found["told"], indent=1)
+        (args.out / "directions.json").write_text(told + "\n")
+        for name, one in found["told"].items():
+            print(name, {key: np.round(value, 2) for key, value in one.items()})
+        draw_directions(found["seen"], args.out / "directions.png")
     (args.out / "numbers.json").write_text(json.dumps(made, indent=1) + "\n")
     if EXPECTED.exists() and not args.smoke:
         wrong = disagreements(made, json.loads(EXPECTED.read_text()))
