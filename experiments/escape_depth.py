@@ -12,6 +12,7 @@ precision stops them. Lanes of one depth share their starts.
 import argparse
 import functools as ft
 import json
+import math
 import time
 from pathlib import Path
 
@@ -90,11 +91,11 @@ def escapes_of_adam(eps, depth: int, lanes: int, num_steps: int, dtype: str):
 
 
 def row(found) -> dict:
-    """What is claimed of one group: [estimate, low, high], and all causes."""
+    """What is claimed of one group: [estimate, low, high], None for inf; all causes."""
     summary = px.statistics.escape_summary(found)
     return {
         "escaped": [float(v) for v in summary.escaped],
-        "median": [float(v) for v in summary.median],
+        "median": [float(v) if np.isfinite(v) else None for v in summary.median],
         "causes": summary.causes,
     }
 
@@ -130,7 +131,8 @@ def line(name: str, of: dict) -> str:
     """One row of the table."""
     escaped, median = of["escaped"][0], of["median"]
     causes = ", ".join(f"{n} {cause}" for cause, n in of["causes"].items() if n)
-    words = "median {:.4g} ({:.4g} to {:.4g})".format(*median)
+    told = ["inf" if value is None else f"{value:.4g}" for value in median]
+    words = "median {} ({} to {})".format(*told)
     return f"{name:42} {100 * escaped:3.0f} %  {words}; {causes}"
 
 
@@ -215,7 +217,7 @@ def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
     styles = zip(OPTIMIZERS, COLORS * 2, "osv^D*PXh", dashes, strict=False)
     for name, color, marker, dash in styles:
         medians = [made[f"{name}, L = {d}"]["median"] for d in depths]
-        mid, low, high = np.where(np.isfinite(medians), medians, np.nan).T
+        mid, low, high = np.array(medians, float).T  # None is NaN
         ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
         # Lines that lie on one another show through dashes.
         style = {"marker": marker, "color": color, "linestyle": dash}
@@ -270,11 +272,13 @@ def draw_directions(found: dict, path: Path) -> None:
     fig, axes = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     for ax, (name, one) in zip(axes, found.items(), strict=True):
         run, curvature = one["run"], one["curvature"]
+        # A little beyond the escape: what follows is another story.
+        shown = slice(0, int(np.sum(np.asarray(run.times) < 1.2 * one["time"])) - 1)
         px.plot.update_curvature(
-            run.times[:-1],
-            curvature.largest[:-1],
-            curvature.smallest[:-1],
-            one["along"],
+            run.times[shown],
+            curvature.largest[shown],
+            curvature.smallest[shown],
+            one["along"][shown],
             time_unit="step",
             ax=ax,
         )
@@ -286,7 +290,12 @@ def draw_directions(found: dict, path: Path) -> None:
 
 def disagreements(made: dict, expected: dict) -> list[str]:
     """Claims off by more than the intervals allow: those of both runs must overlap."""
-    apart = lambda ours, theirs: ours[2] < theirs[1] or theirs[2] < ours[1]
+    ends = lambda row: [math.inf if end is None else end for end in row[1:]]
+
+    def apart(ours, theirs):
+        (low, high), (least, most) = ends(ours), ends(theirs)
+        return high < least or most < low
+
     return [
         f"{name}: {key}"
         for name, wanted in expected.items()
