@@ -12,7 +12,6 @@ batch is: what a batch saves there is what calls cost, and on an accelerator lau
     python benchmarks/chains.py [--only training statistics] [--lanes 1000]
 """
 
-import argparse
 import time
 
 import common
@@ -88,25 +87,18 @@ def statistics(args) -> dict:
 
 
 PARTS = {"training": training, "statistics": statistics}
+OPTIONS = {
+    "repeats": 3,
+    "lanes": 1000,
+    "depth": 64,
+    "steps": 1000,
+    "step_size": 0.01,
+    "singles": 20,
+}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--lanes", type=int, default=1000)
-    parser.add_argument("--depth", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--step-size", type=float, default=0.01)
-    parser.add_argument("--singles", type=int, default=20)
-    parser.add_argument("--out")
-    args = parser.parse_args(arguments)
-    jax.config.update("jax_enable_x64", True)
-    result = {}
-    for name in args.only:
-        result[name] = PARTS[name](args)
-        print(name, result[name])
-    common.write("chains", result, args.out)
+    common.run_parts("chains", __doc__, PARTS, OPTIONS, arguments)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the benchmarks share: the machine in words, medians, the JSON file."""
 
+import argparse
 import json
 import os
 import platform
@@ -55,6 +56,35 @@ def spread(values: list[float]) -> dict:
         "max": max(values),
         "all": values,
     }
+
+
+def run_parts(name: str, doc: str, parts: dict, defaults: dict, arguments=None) -> None:
+    """The parts chosen on the command line, in float64, printed and written.
+
+    Args:
+        name: Of the file of results.
+        doc: What the benchmark is, for the help.
+        parts: Function of the options by name of the part.
+        defaults: Options of the command line, by their names in Python.
+        arguments: Of the command line; those of the process if None.
+    """
+    import jax  # not for those that measure the memory of a process
+
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    for option, value in defaults.items():
+        many = isinstance(value, list)
+        how = {"type": type(value[0] if many else value), "default": value}
+        how |= {"nargs": len(value)} if many else {}
+        parser.add_argument(f"--{option.replace('_', '-')}", **how)
+    parser.add_argument("--out", help=f"JSON file, by default results/{name}.json")
+    args = parser.parse_args(arguments)
+    jax.config.update("jax_enable_x64", True)
+    result = {}
+    for part in args.only:
+        result[part] = parts[part](args)
+        print(part, result[part])
+    write(name, result, args.out)
 
 
 def write(name: str, result: dict, out: str | None) -> None:

@@ -10,7 +10,6 @@
     python benchmarks/curvature.py [--only product tracking] [--repeats 5]
 """
 
-import argparse
 import time
 
 import common
@@ -182,24 +181,17 @@ def tracking(args) -> dict:
 
 
 PARTS = {"product": product, "tracking": tracking}
+OPTIONS = {
+    "repeats": 5,
+    "activation": "tanh",
+    "steps": 10_000,
+    "step_size": 0.01,
+    "times": 200,
+}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--activation", default="tanh")
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--step-size", type=float, default=0.01)
-    parser.add_argument("--times", type=int, default=200)
-    parser.add_argument("--out", help="JSON file, by default results/curvature.json")
-    args = parser.parse_args(arguments)
-    jax.config.update("jax_enable_x64", True)
-    result = {}
-    for name in args.only:
-        result[name] = PARTS[name](args)
-        print(name, result[name])
-    common.write("curvature", result, args.out)
+    common.run_parts("curvature", __doc__, PARTS, OPTIONS, arguments)
 
 
 if __name__ == "__main__":

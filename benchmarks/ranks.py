@@ -11,7 +11,6 @@ A 1-50-50-1 tanh network learns three waves on 400 Gauss points by Adam, in floa
     python benchmarks/ranks.py [--only recording batch] [--steps 10000] [--lanes 256]
 """
 
-import argparse
 import time
 
 import common
@@ -105,25 +104,18 @@ def batch(args) -> dict:
 
 
 PARTS = {"recording": recording, "batch": batch}
+OPTIONS = {
+    "repeats": 3,
+    "steps": 10_000,
+    "times": 200,
+    "lanes": 256,
+    "batch_steps": 100,
+    "singles": 8,
+}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--times", type=int, default=200)
-    parser.add_argument("--lanes", type=int, default=256)
-    parser.add_argument("--batch-steps", type=int, default=100)
-    parser.add_argument("--singles", type=int, default=8)
-    parser.add_argument("--out")
-    args = parser.parse_args(arguments)
-    jax.config.update("jax_enable_x64", True)
-    result = {}
-    for name in args.only:
-        result[name] = PARTS[name](args)
-        print(name, result[name])
-    common.write("ranks", result, args.out)
+    common.run_parts("ranks", __doc__, PARTS, OPTIONS, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ All in float64, after compilation; medians over repetitions.
     python benchmarks/stages.py [--only moments reference batch] [--repeats 5]
 """
 
-import argparse
 import time
 
 import common
@@ -118,26 +117,19 @@ def batch(args) -> dict:
 
 
 PARTS = {"moments": moments, "reference": reference, "batch": batch}
+OPTIONS = {
+    "repeats": 5,
+    "widths": [100, 100_000],
+    "width": 256,
+    "lanes": 256,
+    "places": 16,
+    "horizon": HORIZON,
+    "rtol": 1e-8,
+}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--widths", type=int, nargs=2, default=[100, 100_000])
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--lanes", type=int, default=256)
-    parser.add_argument("--places", type=int, default=16)
-    parser.add_argument("--horizon", type=float, default=HORIZON)
-    parser.add_argument("--rtol", type=float, default=1e-8)
-    parser.add_argument("--out")
-    args = parser.parse_args(arguments)
-    jax.config.update("jax_enable_x64", True)
-    result = {"horizon": args.horizon, "width": args.width, "rtol": args.rtol}
-    for name in args.only:
-        result[name] = PARTS[name](args)
-        print(name, result[name])
-    common.write("stages", result, args.out)
+    common.run_parts("stages", __doc__, PARTS, OPTIONS, arguments)
 
 
 if __name__ == "__main__":
