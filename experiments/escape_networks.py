@@ -50,7 +50,8 @@ WIDE = (
 )
 SHAPES = {  # (depth, width) -> runs
     (16, 8): NARROW,
-    (32, 8): (*NARROW, ("gradient descent", 0.3, 1000)),
+    (32, 8): tuple((name, h, 4000) for name, h, _ in NARROW)
+    + (("gradient descent", 0.3, 1000),),
     (8, 8): WIDE,
     (16, 16): WIDE,
     (32, 32): WIDE,
@@ -105,7 +106,7 @@ def starts(
         )
         return eqx.tree_at(lambda net: net.biases, network, None)
 
-    return jax.vmap(one)(jnp.arange(lanes))
+    return eqx.filter_jit(jax.vmap(one))(jnp.arange(lanes))
 
 
 @eqx.filter_jit

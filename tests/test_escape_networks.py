@@ -1,0 +1,183 @@
+"""What the experiment on escapes of deep networks computes beside the library."""
+
+import argparse
+import json
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import plateaux as px
+
+from .experiment_files import load
+
+load("escape_depth")
+nets = load("escape_networks")
+# EXPECTED = json.loads(nets.EXPECTED.read_text())
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """An archive of 12 pictures of 4 × 3 pixels whose second pixel is their label."""
+    rng = np.random.default_rng(0)
+    labels = np.array([7, 2, 5] * 4, np.uint8)
+    x = rng.integers(0, 255, size=(12, 4, 3), dtype=np.uint8)
+    x[:, 0, 0], x[:, 0, 1] = 9, labels
+    path = tmp_path_factory.mktemp("pictures") / "shapes.npz"
+    np.savez(path, train=x, labels=labels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def told(pictures):
+    """Two optimizers of a small network on the pictures."""
+    data = nets.images(pictures, ("train", "labels"), 10)
+    runs = ("gradient descent", 0.5, 30), ("Adam", 0.05, 30)
+    return data, nets.part_digits(3, data, runs, shape=(2, 6))
+
+
+def test_targets_and_the_level_are_those_of_the_claim():
+    data = nets.problem(3)
+    x = np.asarray(data.x)
+    assert x.shape == (128, 3)
+    y = np.tanh(1.5 * x[:, 0]) + x[:, 1] / 2
+    np.testing.assert_allclose(data.y, y, atol=1e-14)
+    np.testing.assert_allclose(nets.level(data), np.mean(y**2) / 4)
+
+
+def test_a_lane_is_the_same_however_many_there_are():
+    few, more = nets.starts(3, 4, 2), nets.starts(3, 4, 5)
+    assert few.biases is None
+    for mine, theirs in zip(jax.tree.leaves(few), jax.tree.leaves(more), strict=True):
+        np.testing.assert_array_equal(mine, theirs[:2])
+    assert not np.array_equal(few.readout[0], few.readout[1])
+
+
+@pytest.mark.parametrize(("name", "hidden"), [("plain", 2), ("residual", 1 / 32)])
+def test_weights_have_the_variances_of_the_theory(name, hidden):
+    networks = nets.starts(3, 8, 300, **nets.ARCHITECTURES[name])
+    parts = networks.embedding, networks.weights[1], networks.readout
+    found = [8 * np.var(part) for part in parts]
+    # 2400 draws at least: 5 standard errors of a variance
+    np.testing.assert_allclose(found, [1, hidden, 1], rtol=5 * (2 / 2400) ** 0.5)
+
+
+def test_the_residual_branch_is_not_scaled_again():
+    networks = nets.starts(2, 3, 1, **nets.ARCHITECTURES["residual"])
+    network = jax.tree.map(lambda leaf: leaf[0], networks)
+    x, h = jnp.ones(3), network.embedding @ jnp.ones(3)
+    for w in network.weights:
+        h = h + jax.nn.relu(w @ h)
+    np.testing.assert_allclose(network(x), network.readout @ h)
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("gradient descent", [-0.3, 0.4]),
+        ("momentum 0.9", [-0.3, 0.4]),
+        ("normalised descent", [-0.06, 0.08]),
+        ("sign descent", [-0.1, 0.1]),
+        ("RMSprop", [-1, 1]),  # √(1 − 0.99) = 0.1: ten times the step size
+        ("Adam", [-0.1, 0.1]),
+    ],
+)
+def test_first_steps_of_the_optimizers(name, step):
+    gradient, optimizer = jnp.array([3.0, -4.0]), nets.OPTIMIZERS[name](0.1)
+    with jax.numpy_dtype_promotion("standard"):
+        update, _ = optimizer.update(gradient, optimizer.init(gradient), gradient)
+    np.testing.assert_allclose(update, step, rtol=1e-6)  # eps = 1e-8
+
+
+def test_a_run_is_descent_against_steps():
+    data, networks = nets.problem(2), nets.starts(2, 2, 2)
+    found = nets.run(data, networks, "gradient descent", 0.2, 3)
+    np.testing.assert_array_equal(found.times, [[0, 1, 2, 3]] * 2)
+    lane = jax.tree.map(lambda leaf: leaf[1], networks)
+    losses = []
+    for _ in range(4):
+        value, slope = jax.value_and_grad(px.problems.loss, argnums=1)(data, lane)
+        losses.append(value)
+        lane = jax.tree.map(lambda w, g: w - 0.2 * g, lane, slope)
+    np.testing.assert_allclose(found.losses[1], losses, rtol=1e-12)
+
+
+def test_the_best_step_size_has_most_escapes_then_the_shortest_median():
+    row = lambda share, median: {"escaped": [share], "median": [median]}
+    rows = row(0.5, 9.0), row(0.9, 40.0), row(0.9, 30.0), row(0.1, np.inf)
+    made = {
+        f"a: gradient descent {h:g}": one
+        for h, one in zip(nets.STEP_SIZES, rows, strict=True)
+    }
+    assert nets.best_step_size(made, "a") == nets.STEP_SIZES[2]
+
+
+def test_pictures_become_rows_in_standard_units(pictures):
+    data = nets.images(pictures, ("train", "labels"), 10)
+    assert (data.x.shape, data.y.shape, data.name) == ((10, 12), (10, 3), "shapes")
+    assert np.all(data.x[:, 0] == 0)
+    np.testing.assert_allclose(np.mean(data.x, axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose(np.std(data.x[:, 1:], axis=0), 1)
+    # classes 2, 5, 7 in this order: the label pixel rises along them
+    pixel, label = np.asarray(data.x[:, 1]), np.argmax(data.y, axis=1)
+    line = np.polynomial.Polynomial.fit(np.array([2, 5, 7])[label], pixel, 1)
+    np.testing.assert_allclose(line(np.array([2, 5, 7])[label]), pixel)
+    assert line.convert().coef[1] > 0
+    assert isinstance(data.loss, px.problems.CrossEntropy)
+
+
+def test_pictures_are_learnt_and_told(told):
+    data, (made, seen) = told
+    assert list(made) == ["shapes: gradient descent 0.5", "shapes: Adam 0.05"]
+    for how, (run, found) in seen.items():
+        assert run.losses.shape == (3, 31)
+        below = np.min(run.losses, axis=1) <= 0.5 * run.losses[:, 0]
+        np.testing.assert_array_equal(~below, found.censored)
+        share = made[f"shapes: {how}"]["escaped"][0]
+        np.testing.assert_allclose(share, np.mean(below))
+
+
+def test_figures_name_every_optimizer_once(told, tmp_path):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    _, (_, seen) = told
+    nets.draw_digits(seen, tmp_path / "digits.png")
+    assert (tmp_path / "digits.png").stat().st_size > 10_000
+    fig, ax = plt.subplots()
+    nets.draw_bands(ax, {how: run for how, (run, _) in seen.items()})
+    nets.few_names(ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(seen)
+    assert nets.colors(seen) == ["C0", "C5"]
+    plt.close(fig)
+
+
+def test_the_digits_are_the_bundled_ones_without_a_file(pictures):
+    bundled = nets.pictures(argparse.Namespace(file=None))
+    assert (bundled.name, bundled.x.shape) == ("digits", (256, 64))
+    own = SimpleNamespace(file=pictures, arrays=("train", "labels"))
+    assert nets.pictures(own).x.shape == (12, 12)
+
+
+def test_unknown_parts_are_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["escape_networks.py", "depths"])
+    with pytest.raises(SystemExit):
+        nets.arguments()
+    assert "parts must be of widths" in capsys.readouterr().err
+
+
+def test_expected_numbers_say_what_is_claimed():
+    share = lambda name, part=0: EXPECTED[name]["escaped"][part]
+    wide, narrow = "L = 32, d = 32: ", "L = 32, d = 8: "
+    assert share(narrow + "gradient descent 0.03", 2) < share(narrow + "Adam 0.001", 1)
+    assert share(narrow + "gradient descent 0.3") == 0
+    assert share(wide + "gradient descent 0.03") > 0.9
+    assert share(wide + "Adam 0.001") > 0.9
+    assert share(nets.PLAIN + ": gradient descent 0.1", 2) < share(
+        "residual: gradient descent 0.003", 1
+    )
+    names = {f"L = {depth}, d = {width}: " for depth, width in nets.SHAPES}
+    names |= {f"{name}: " for name in (*nets.ARCHITECTURES, "digits")}
+    for name in names:
+        assert any(key.startswith(name) for key in EXPECTED)
