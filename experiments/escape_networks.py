@@ -2,8 +2,13 @@
 
 A narrow deep ReLU network starts on a plateau, where its output and its gradients
 nearly vanish. Descent stays there or is slow, methods that divide by the size of the
-gradient leave in tens of steps; a width as large as the depth, skips or normalisation
-take the plateau away. Lanes of one shape share their starts, whatever the optimizer.
+gradient leave within hundreds of steps; a width as large as the depth or skips take the
+plateau away. Lanes of one shape share their starts, whatever the optimizer.
+
+The plateau is left below 3/4 of its height, the loss of the output 0. Next to it stands
+the share below 1/2 of it, as is usual, which a narrow network reaches much later: its
+layers let pass one side of one direction, and functions c·relu(v·x) come no lower than
+0.506 of the height (d = 8), a second plateau.
 
     python experiments/escape_networks.py [widths] [architectures] [digits] [--smoke]
         [--lanes 32] [--file IMAGES.npz] [--arrays x y] [--out FOLDER]
@@ -24,7 +29,8 @@ from escape_depth import disagreements, in_steps, line, row
 import plateaux as px
 
 PARTS = ("widths", "architectures", "digits")
-NUM_DATA, SHARE = 128, 0.5  # a plateau is left at this share of its height
+NUM_DATA, SHARES = 128, {"3/4": 0.75, "1/2": 0.5}
+LEFT = "3/4"
 EPS = 1e-8  # of Adam and RMSprop; their gradients here are far larger
 OPTIMIZERS = {
     "gradient descent": lambda h: px.gradient_descent(h),
@@ -34,35 +40,29 @@ OPTIMIZERS = {
     "RMSprop": lambda h: optax.rmsprop(h, decay=0.99, eps=EPS, eps_in_sqrt=False),
     "Adam": lambda h: optax.adam(h, eps=EPS),
 }
-# optimizer, step size, most steps; few steps where all leave within a hundred
-NARROW = (
-    ("gradient descent", 0.03, 4000),
-    ("Adam", 3e-3, 1000),
-    ("Adam", 1e-3, 1000),
-    ("sign descent", 1e-3, 1000),
-    ("RMSprop", 1e-3, 1000),
-)
-WIDE = (
-    ("gradient descent", 0.03, 700),
-    ("Adam", 1e-3, 200),
-    ("sign descent", 1e-3, 200),
-    ("RMSprop", 1e-3, 200),
-)
+
+
+def plan(of_descent: int, of_others: int, rates: tuple = (1e-3,)) -> tuple:
+    """Runs of one shape, (optimizer, step size, most steps): others need fewer."""
+    others = [("Adam", h) for h in rates] + [("sign descent", 1e-3), ("RMSprop", 1e-3)]
+    first = ("gradient descent", 0.03, of_descent)
+    return (first, *((name, h, of_others) for name, h in others))
+
+
 SHAPES = {  # (depth, width) -> runs
-    (16, 8): NARROW,
-    (32, 8): tuple((name, h, 4000) for name, h, _ in NARROW)
-    + (("gradient descent", 0.3, 1000),),
-    (8, 8): WIDE,
-    (16, 16): WIDE,
-    (32, 32): WIDE,
+    (16, 8): plan(4000, 1000, (3e-3, 1e-3)),
+    (32, 8): (*plan(4000, 2000, (3e-3, 1e-3)), ("gradient descent", 0.3, 1000)),
+    (8, 8): plan(2000, 600),
+    (16, 16): plan(700, 200),
+    (32, 32): plan(700, 200),
 }
 DEPTH, WIDTH = 32, 8
-PLAIN, PLAIN_TANH = "plain", "plain tanh"
-RESIDUAL = {"kind": "residual", "initialiser": "lecun", "residual_scale": 1.0}
+# Residual layers h + relu(Wh) with Var W = 1/(dL); all others as they come.
+RESIDUAL = {"initialiser": "lecun", "residual_scale": 1.0, "hidden_scale": DEPTH**-0.5}
 ARCHITECTURES = {
-    PLAIN: {},
-    PLAIN_TANH: {"activation": "tanh", "initialiser": "lecun"},
-    "residual": RESIDUAL | {"hidden_scale": DEPTH**-0.5},
+    "plain": {},
+    "plain tanh": {"activation": "tanh", "initialiser": "lecun"},
+    "residual": {"kind": "residual"} | RESIDUAL,
     "layer norm": {"kind": "normalised", "normalisation": "layer"},
     "batch norm": {"kind": "normalised", "normalisation": "batch"},
     "batch norm, residual": {"kind": "residual", "normalisation": "batch"},
@@ -74,7 +74,7 @@ DIGITS_RUNS = (
     ("gradient descent", 0.1, 2000),
     ("momentum 0.9", 0.01, 2000),
     ("normalised descent", 0.1, 2000),
-    ("Adam", 1e-3, 2000),
+    ("Adam", 1e-3, 1000),
 )
 EXPECTED = Path(__file__).parent / "expected" / "escape_networks.json"
 
@@ -85,9 +85,9 @@ def problem(width: int) -> px.Problem:
     return px.Problem(x, jnp.tanh(1.5 * x[:, 0]) + 0.5 * x[:, 1])
 
 
-def level(data: px.Problem) -> float:
-    """Half of the loss of the output 0."""
-    return float(SHARE * 0.5 * jnp.mean(data.y**2))
+def height(data: px.Problem) -> float:
+    """The loss of the output 0."""
+    return float(jnp.mean(data.y**2) / 2)
 
 
 def starts(
@@ -106,7 +106,7 @@ def starts(
         )
         return eqx.tree_at(lambda net: net.biases, network, None)
 
-    return eqx.filter_jit(jax.vmap(one))(jnp.arange(lanes))
+    return jax.vmap(one)(jnp.arange(lanes))
 
 
 @eqx.filter_jit
@@ -133,22 +133,31 @@ def label(name: str, step_size: float) -> str:
     return f"{name} {step_size:g}"
 
 
-def tell(made: dict, name: str, found) -> None:
-    """Keep and print one row."""
-    made[name] = row(found)
-    print(line(name, made[name]), flush=True)
+def tell(made: dict, name: str, trained, data, of_height=None) -> dict:
+    """Keep and print a row each for three quarters and for half of the plateau.
+
+    Shares are of a height, or of the initial loss of each lane.
+    """
+    found = {}
+    for words, share in SHARES.items():
+        how = ("share", share) if of_height is None else ("loss", share * of_height)
+        found[words] = px.stages.escape(trained, data, criterion=how[0], level=how[1])
+        group = f"{name}, {words}"
+        made[group] = row(found[words])
+        print(line(group, made[group]), flush=True)
+    return found
 
 
-def part_widths(lanes: int, shapes=SHAPES, shorter: int = 1) -> tuple[dict, dict]:
+def part_widths(lanes: int, shapes=SHAPES) -> tuple[dict, dict]:
     """Every optimizer for every shape: numbers, and escape times for the figure."""
     made, seen = {}, {}
     for (depth, width), runs in shapes.items():
         data, networks = problem(width), starts(depth, width, lanes)
         for name, step_size, num_steps in runs:
-            trained = run(data, networks, name, step_size, num_steps // shorter)
-            found = px.stages.escape(trained, data, criterion="loss", level=level(data))
+            trained = run(data, networks, name, step_size, num_steps)
             how = label(name, step_size)
-            tell(made, f"L = {depth}, d = {width}: {how}", found)
+            group = f"L = {depth}, d = {width}: {how}"
+            found = tell(made, group, trained, data, height(data))
             seen.setdefault((depth, width), {})[how] = found
     return made, seen
 
@@ -163,16 +172,16 @@ def part_architectures(
         plans = [("gradient descent", h) for h in STEP_SIZES] + [("Adam", 1e-3)]
         for optimizer, step_size in plans:
             trained = run(data, networks, optimizer, step_size, num_steps)
-            found = px.stages.escape(trained, data, criterion="loss", level=level(data))
-            key = f"{name}: {label(optimizer, step_size)}"
-            tell(made, key, found)
-            seen[key] = trained
+            group = f"{name}: {label(optimizer, step_size)}"
+            tell(made, group, trained, data, height(data))
+            seen[group] = trained
     return made, seen
 
 
 def best_step_size(made: dict, name: str) -> float:
     """Of descent: most lanes left, and then the shortest median."""
-    rows = {h: made[f"{name}: {label('gradient descent', h)}"] for h in STEP_SIZES}
+    group = lambda h: f"{name}: {label('gradient descent', h)}, {LEFT}"
+    rows = {h: made[group(h)] for h in STEP_SIZES}
     return max(rows, key=lambda h: (rows[h]["escaped"][0], -rows[h]["median"][0]))
 
 
@@ -208,29 +217,34 @@ def part_digits(
     networks = starts(*shape, lanes, **sizes)
     for name, step_size, num_steps in runs:
         trained = run(data, networks, name, step_size, num_steps // shorter)
-        found = px.stages.escape(trained, data, criterion="share", level=SHARE)
         how = label(name, step_size)
-        tell(made, f"{data.name}: {how}", found)
+        found = tell(made, f"{data.name}: {how}", trained, data)
         seen[how] = trained, found
     return made, seen
 
 
+def draw_survival(ax, found: dict, share: str) -> None:
+    """How long the plateau lasts, a curve an optimizer."""
+    curves = {
+        how: px.statistics.escape_summary(one[share]).survival
+        for how, one in found.items()
+    }
+    px.plot.survival_curves(curves, ax=ax, time_unit="step", colors=colors(curves))
+    ax.set(xlim=(3, None), ylabel=f"share above {share}")
+    ax.legend(fontsize="small", loc="lower left")
+
+
 def draw_widths(seen: dict, path: Path, shapes=((32, 8), (32, 32))) -> None:
-    """Survival of the plateau by optimizer, the narrow and the wide network."""
+    """Survival above 3/4 and 1/2 by optimizer, the narrow and the wide network."""
     import matplotlib.pyplot as plt
 
     layout = {"layout": "constrained", "sharex": True, "sharey": True}
-    fig, axes = plt.subplots(1, len(shapes), figsize=(13, 5), **layout)
-    for ax, (depth, width) in zip(axes, shapes, strict=True):
-        curves = {
-            how: px.statistics.escape_summary(found).survival
-            for how, found in seen[depth, width].items()
-        }
-        px.plot.survival_curves(curves, ax=ax, time_unit="step", colors=colors(curves))
-        ax.set_title(f"{depth} layers, width {width}")
-        ax.legend(fontsize="small", loc="lower left")
-    axes[0].set(xscale="log", xlim=(3, None), ylabel="share still on the plateau")
-    axes[1].set_ylabel("")
+    fig, axes = plt.subplots(len(SHARES), len(shapes), figsize=(13, 9), **layout)
+    for across, share in zip(axes, SHARES, strict=True):
+        for ax, (depth, width) in zip(across, shapes, strict=True):
+            draw_survival(ax, seen[depth, width], share)
+            ax.set_title(f"{depth} layers, width {width}")
+            ax.label_outer()
     save(fig, path)
 
 
@@ -238,9 +252,11 @@ def draw_bands(ax, trained: dict) -> None:
     """Quartiles of the loss over lanes, an optimizer each."""
     probabilities = (0.25, 0.5, 0.75)
     for (how, one), color in zip(trained.items(), colors(trained), strict=True):
-        band = px.statistics.quantile_band(np.asarray(one.losses), probabilities)
+        shown = np.unique(np.geomspace(1, one.steps.shape[1] - 1, 200).astype(int))
+        losses = np.asarray(one.losses)[:, shown]
+        band = px.statistics.quantile_band(losses, probabilities)
         options = {"label": how, "color": color, "legend": False, "ax": ax}
-        at = np.asarray(one.steps[0], float)
+        at = np.asarray(one.steps[0], float)[shown]
         px.plot.ensemble_band(at, band, probabilities, time_unit="step", **options)
 
 
@@ -253,8 +269,9 @@ def draw_architectures(made: dict, seen: dict, path: Path) -> None:
     for ax, name in zip(axes.flat, ARCHITECTURES, strict=True):
         best = label("gradient descent", best_step_size(made, name))
         draw_bands(ax, {how: seen[f"{name}: {how}"] for how in (best, "Adam 0.001")})
-        ax.axhline(level(problem(WIDTH)), color="0.5", linestyle=":")
-        ax.set(title=name, xlim=(1, None), ylim=(1e-4, 3))
+        for share in SHARES.values():
+            ax.axhline(share * height(problem(WIDTH)), color="0.5", linestyle=":")
+        ax.set(title=name, xlim=(1, None), ylim=(1e-3, 5))
         few_names(ax)
         ax.label_outer()
     save(fig, path)
@@ -265,13 +282,8 @@ def draw_digits(seen: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
-    curves = {
-        how: px.statistics.escape_summary(found).survival
-        for how, (_, found) in seen.items()
-    }
-    px.plot.survival_curves(curves, ax=left, time_unit="step", colors=colors(curves))
-    left.set(ylabel="share above half of the initial loss", xlim=(3, None))
-    left.legend(fontsize="small", loc="lower left")
+    draw_survival(left, {how: found for how, (_, found) in seen.items()}, LEFT)
+    left.set_ylabel(f"share above {LEFT} of the initial loss")
     draw_bands(right, {how: one for how, (one, _) in seen.items()})
     right.set(xlim=(1, None), ylim=(1e-2, 4))
     few_names(right)
@@ -328,7 +340,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     made: dict = {}
     if "widths" in parts:
-        few = {"shapes": {(8, 8): WIDE}, "shorter": 10} if smoke else {}
+        few = {"shapes": {(8, 8): plan(20, 20)}} if smoke else {}
         rows, seen = part_widths(lanes, **few)
         made |= rows
         if not smoke:

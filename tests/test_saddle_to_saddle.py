@@ -61,7 +61,8 @@ def test_two_aligned_matrices_follow_the_law(data):
     run = px.flow(data, network, t1=6.0, rtol=1e-7, save=px.log_spaced(20))
     law = modes.loss(run.times)
     np.testing.assert_allclose(run.losses, law, atol=1e-4)  # of the flow's tolerance
-    assert float(law[0]) > 10 and float(law[-1]) < 0.01
+    assert float(law[0]) > 10
+    assert float(law[-1]) < 0.01
 
 
 def test_random_starts_are_small_and_differ(data):
