@@ -230,19 +230,23 @@ def draw_survival(ax, found: dict, share: str) -> None:
         for how, one in found.items()
     }
     px.plot.survival_curves(curves, ax=ax, time_unit="step", colors=colors(curves))
-    ax.set(xlim=(3, None), ylabel=f"share above {share}")
+    ax.set(xlim=(3, None), ylabel=f"lanes above {share} of the height")
     ax.legend(fontsize="small", loc="lower left")
 
 
 def draw_widths(seen: dict, path: Path, shapes=((32, 8), (32, 32))) -> None:
-    """Survival above 3/4 and 1/2 by optimizer, the narrow and the wide network."""
+    """Survival above 3/4 and 1/2 by optimizer, the narrow and the wide network.
+
+    With the step sizes that both have.
+    """
     import matplotlib.pyplot as plt
 
     layout = {"layout": "constrained", "sharex": True, "sharey": True}
     fig, axes = plt.subplots(len(SHARES), len(shapes), figsize=(13, 9), **layout)
     for across, share in zip(axes, SHARES, strict=True):
         for ax, (depth, width) in zip(across, shapes, strict=True):
-            draw_survival(ax, seen[depth, width], share)
+            both = {how: seen[depth, width][how] for how in seen[shapes[-1]]}
+            draw_survival(ax, both, share)
             ax.set_title(f"{depth} layers, width {width}")
             ax.label_outer()
     save(fig, path)
@@ -283,7 +287,7 @@ def draw_digits(seen: dict, path: Path) -> None:
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     draw_survival(left, {how: found for how, (_, found) in seen.items()}, LEFT)
-    left.set_ylabel(f"share above {LEFT} of the initial loss")
+    left.set_ylabel(f"lanes above {LEFT} of the initial loss")
     draw_bands(right, {how: one for how, (one, _) in seen.items()})
     right.set(xlim=(1, None), ylim=(1e-2, 4))
     few_names(right)
