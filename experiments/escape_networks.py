@@ -16,6 +16,7 @@ layers let pass one side of one direction, and functions c·relu(v·x) come no l
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from escape_depth import disagreements, in_steps, line, row
+from escape_depth import COLORS, disagreements, in_steps, line, row
 
 import plateaux as px
 
@@ -180,9 +181,15 @@ def part_architectures(
 
 def best_step_size(made: dict, name: str) -> float:
     """Of descent: most lanes left, and then the shortest median."""
-    group = lambda h: f"{name}: {label('gradient descent', h)}, {LEFT}"
-    rows = {h: made[group(h)] for h in STEP_SIZES}
-    return max(rows, key=lambda h: (rows[h]["escaped"][0], -rows[h]["median"][0]))
+    row_of = lambda h: made[f"{name}: {label('gradient descent', h)}, {LEFT}"]
+    median = lambda h: row_of(h)["median"][0]  # None for inf
+    return max(
+        STEP_SIZES,
+        key=lambda h: (
+            row_of(h)["escaped"][0],
+            -math.inf if median(h) is None else -median(h),
+        ),
+    )
 
 
 def images(path: Path, arrays: tuple[str, str], num_data: int) -> px.Problem:
@@ -296,7 +303,7 @@ def draw_digits(seen: dict, path: Path) -> None:
 
 def colors(names) -> list[str]:
     """A colour an optimizer, the same in all figures."""
-    kinds = {name: f"C{i}" for i, name in enumerate(OPTIMIZERS)}
+    kinds = dict(zip(OPTIMIZERS, COLORS, strict=True))
     return [kinds[name.rsplit(" ", 1)[0]] for name in names]
 
 

@@ -15,7 +15,7 @@ import plateaux as px
 
 from .experiment_files import load
 
-load("escape_depth")
+depths = load("escape_depth")
 nets = load("escape_networks")
 EXPECTED = json.loads(nets.EXPECTED.read_text())
 
@@ -129,7 +129,7 @@ def test_a_run_is_descent_against_steps():
 
 def test_the_best_step_size_has_most_escapes_then_the_shortest_median():
     row = lambda share, median: {"escaped": [share], "median": [median]}
-    rows = row(0.5, 9.0), row(0.9, 40.0), row(0.9, 30.0), row(0.1, np.inf)
+    rows = row(0.9, None), row(0.9, 40.0), row(0.9, 30.0), row(0.1, None)
     made = {
         f"a: gradient descent {h:g}, 3/4": one
         for h, one in zip(nets.STEP_SIZES, rows, strict=True)
@@ -172,7 +172,7 @@ def test_figures_name_every_optimizer_once(told, tmp_path):
     nets.draw_bands(ax, {how: run for how, (run, _) in seen.items()})
     nets.few_names(ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(seen)
-    assert nets.colors(seen) == ["C0", "C5"]
+    assert nets.colors(seen) == [depths.COLORS[0], depths.COLORS[5]]
     plt.close(fig)
 
 
