@@ -256,6 +256,8 @@ def draw_widths(seen: dict, path: Path, shapes=((32, 8), (32, 32))) -> None:
             draw_survival(ax, both, share)
             ax.set_title(f"{depth} layers, width {width}")
             ax.label_outer()
+            ax.get_legend().remove()
+    axes[0, -1].legend(fontsize="small", loc="upper right")  # one for all
     save(fig, path)
 
 

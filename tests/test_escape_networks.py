@@ -159,6 +159,9 @@ def test_pictures_are_learnt_and_told(told):
         for words, share in (("3/4", 0.75), ("1/2", 0.5)):
             below = np.min(run.losses, axis=1) <= share * run.losses[:, 0]
             np.testing.assert_array_equal(~below, found[words].censored)
+            first = np.argmax(run.losses <= share * run.losses[:, :1], axis=1)
+            wanted = np.where(below, first, np.inf)
+            np.testing.assert_array_equal(np.ceil(found[words].time), wanted)
             escaped = made[f"shapes: {how}, {words}"]["escaped"][0]
             np.testing.assert_allclose(escaped, np.mean(below))
 
