@@ -238,7 +238,7 @@ def draw_survival(ax, found: dict, share: str) -> None:
     }
     px.plot.survival_curves(curves, ax=ax, time_unit="step", colors=colors(curves))
     ax.set(xlim=(3, None), ylabel=f"lanes above {share} of the height")
-    ax.legend(fontsize="small", loc="lower left")
+    ax.legend(fontsize="small", loc="upper right")
 
 
 def draw_widths(seen: dict, path: Path, shapes=((32, 8), (32, 32))) -> None:

@@ -170,7 +170,11 @@ def test_figures_name_every_optimizer_once(told, tmp_path):
     plt = pytest.importorskip("matplotlib.pyplot")
     _, (_, seen) = told
     nets.draw_digits(seen, tmp_path / "digits.png")
-    assert (tmp_path / "digits.png").stat().st_size > 10_000
+    found = {how: one for how, (_, one) in seen.items()}
+    shapes = {(32, 8): found | {"Adam 3": None}, (32, 32): found}
+    nets.draw_widths(shapes, tmp_path / "widths.png")
+    for name in ("digits.png", "widths.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
     fig, ax = plt.subplots()
     nets.draw_bands(ax, {how: run for how, (run, _) in seen.items()})
     nets.few_names(ax)
