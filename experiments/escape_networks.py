@@ -237,7 +237,7 @@ def draw_survival(ax, found: dict, share: str) -> None:
         for how, one in found.items()
     }
     px.plot.survival_curves(curves, ax=ax, time_unit="step", colors=colors(curves))
-    ax.set(xlim=(3, None), ylabel=f"lanes above {share} of the height")
+    ax.set_ylabel(f"lanes above {share} of the height")
     ax.legend(fontsize="small", loc="upper right")
 
 
