@@ -100,7 +100,7 @@ def distance(values, law) -> list[float]:
 
 
 def one_datum() -> px.Problem:
-    """x = y = 1."""
+    """X = y = 1."""
     return px.Problem(jnp.ones((1, 1)), jnp.ones(1))
 
 
@@ -143,7 +143,8 @@ def chain_row(name: str, depth: int, drawn: dict) -> dict:
     made["log |f|, distance"] = distance(alive["output"], law(depth))
     if name in ("Gaussian", "uniform"):  # a product of all weights but the first
         made["log |df/dw_1|, distance"] = distance(alive["first"], law(depth - 1))
-    made["log |g|"], made["log rho"] = median(alive["gradient"]), median(alive["radius"])
+    made["log |g|"] = median(alive["gradient"])
+    made["log rho"] = median(alive["radius"])
     made["L |g|/rho"] = median(depth * np.exp(alive["gradient"] - alive["radius"]))
     made["lambda_min < 0"] = share(alive["negative"])
     return made
@@ -256,7 +257,7 @@ def part_widths(lanes: int, depths=DEPTHS, widths=WIDTHS) -> tuple[dict, dict]:
 
 
 def regression(num_data: int = 128) -> px.Problem:
-    """y = tanh(1.5 x_1) + x_2/2 on normal inputs."""
+    """Y = tanh(1.5 x_1) + x_2/2 on normal inputs."""
     x = np.random.default_rng(0).normal(size=(num_data, WIDTH))
     return px.Problem(x, np.tanh(1.5 * x[:, 0]) + 0.5 * x[:, 1])
 
@@ -285,9 +286,7 @@ def ends(name: str, depth: int, lanes: int) -> dict:
 
     def look(network):
         slopes = eqx.filter_grad(lambda n: px.problems.loss(data, n))(network)
-        found = curvature.extreme_eigenvalues(
-            data, network, tol=1e-3, max_products=200
-        )
+        found = curvature.extreme_eigenvalues(data, network, tol=1e-3, max_products=200)
         return {
             "gradient": jnp.linalg.norm(ravel_pytree(slopes)[0]),
             "radius": found.radius,
@@ -377,7 +376,8 @@ def part_spectra(
 
 def of_depths(bands) -> laws.Interval:
     """Bands of single depths as one band over depths."""
-    return laws.Interval(*(np.stack(parts, axis=1) for parts in zip(*bands, strict=True)))
+    columns = zip(*bands, strict=True)
+    return laws.Interval(*(np.stack(parts, axis=1) for parts in columns))
 
 
 def lines(ax, rows: dict, groups: dict, key: str) -> None:
@@ -390,9 +390,22 @@ def lines(ax, rows: dict, groups: dict, key: str) -> None:
         error = [mid - low, high - mid]
         style = {"marker": marker, "markersize": 4, "capsize": 2, "color": color}
         ax.errorbar(depths, mid, error, label=label, **style)
+    depth_axis(ax, sorted({d for names in groups.values() for d in names}))
+
+
+def short_legend(ax, where: str) -> None:
+    """Medians, and the law once."""
+    found = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    kept = {n.removesuffix(", median"): h for n, h in found.items() if "median" in n}
+    kept = {n: h for n, h in kept.items() if "interval" not in n}
+    kept["exact law (quartiles)"] = next(h for n, h in found.items() if "law" in n)
+    ax.legend(kept.values(), kept.keys(), fontsize="small", loc=where)
+
+
+def depth_axis(ax, depths) -> None:
+    """Depth on a logarithmic axis whose ticks are these."""
     ax.set(xscale="log", xlabel="depth L")
-    ticks = sorted({d for names in groups.values() for d in names})
-    ax.set_xticks(ticks, [f"{d}" for d in ticks])
+    ax.set_xticks(depths, [f"{d}" for d in depths])
     ax.minorticks_off()
 
 
@@ -417,13 +430,18 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
             ax=axes[0, 0],
         )
     axes[0, 0].set_yscale("symlog", linthresh=10)
+    depth_axis(axes[0, 0], depths)
+    short_legend(axes[0, 0], "lower left")
     of = lambda name: {d: f"{name} chain, L = {d}" for d in depths}
-    for key, dash in {"log |f|": ":", "log |g|": "--", "log rho": "-"}.items():
+    dashes = {"log |f|": ":", "log |g|": "--", "log rho": "-"}
+    for key, dash in dashes.items():
         for name, color in zip(("Gaussian", "uniform"), COLORS, strict=False):
             mids = [rows[of(name)[d]][key][0] for d in depths]
             style = {"color": color, "marker": "o", "markersize": 3}
-            axes[0, 1].plot(depths, mids, dash, label=f"{name}, {key}", **style)
-    axes[0, 1].set(xscale="log", xlabel="depth L", ylabel="median of the logarithm")
+            words = f"{name}, {key.replace('rho', 'ρ(H)')}"
+            axes[0, 1].plot(depths, mids, dash, label=words, **style)
+    axes[0, 1].set_ylabel("median")
+    depth_axis(axes[0, 1], depths)
     axes[0, 1].set_yscale("symlog", linthresh=10)
     lines(axes[1, 0], rows, {n: of(n) for n in ("Gaussian", "uniform")}, "L |g|/rho")
     axes[1, 0].set_ylabel("median of L |g|/ρ(H)")
@@ -433,7 +451,7 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
     dead = [1 - laws.alive_probability(1, int(d) - 1) for d in grid]
     axes[1, 1].plot(grid, dead, ":", color="black", label="1 − 2^{−(L−1)}")
     axes[1, 1].set_ylabel("share of dead ReLU chains")
-    for ax in axes.flat:
+    for ax in axes.flat[1:]:
         ax.legend(fontsize="small")
     fig.savefig(path, dpi=110)
     plt.close(fig)
@@ -459,6 +477,7 @@ def draw_widths(rows: dict, seen: dict, path: Path) -> None:
             color=color,
             ax=axes[0, 0],
         )
+    short_legend(axes[0, 0], "lower left")
     of = lambda width: {d: f"ReLU, d = {width(d)}, L = {d}" for d in depths}
     groups = {f"d = {w}": of(lambda _, w=w: w) for w in fixed}
     groups |= {"d = L/2": of(lambda d: max(d // 2, 2)), "d = L": of(lambda d: d)}
@@ -481,7 +500,7 @@ def draw_widths(rows: dict, seen: dict, path: Path) -> None:
         starts[start] = {d: f"ReLU, {start}, d = 16, L = {d}" for d in chosen}
     lines(axes[1, 1], rows, starts, "log |h|")
     axes[1, 1].set_ylabel("median of log(‖h_L‖/‖x‖√(4/d)), ReLU, d = 16")
-    for ax in axes.flat:
+    for ax in axes.flat[1:]:
         ax.legend(fontsize="small")
     fig.savefig(path, dpi=110)
     plt.close(fig)
@@ -513,7 +532,7 @@ def draw_spectra(seen: dict, path: Path) -> None:
         nodes, weights = zip(*(seen[kind, d] for d in depths), strict=True)
         names = [f"L = {d}" for d in depths]
         px.plot.spectral_ridges(nodes, names, weights=weights, ax=ax)
-        ax.set_title(kind, loc="left")
+        ax.set_title(kind, loc="right")
     fig.savefig(path, dpi=110)
     plt.close(fig)
 

@@ -1,0 +1,154 @@
+"""What the experiment on deep random networks computes beside the library."""
+
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+
+import plateaux as px
+
+from .experiment_files import load
+
+vanishing = load("vanishing_depth")
+EXPECTED = json.loads(vanishing.EXPECTED.read_text())
+
+
+def weights(name, depth, lanes):
+    """Those of the chains that the experiment draws."""
+    options = vanishing.CHAINS[name][0](depth)
+    draw = lambda key: px.networks.chain(key, depth=depth, **options).weights
+    return np.asarray(jax.vmap(draw)(jax.random.split(jax.random.key(depth), lanes)))
+
+
+def derivatives(factors):
+    """Gradient and Hessian of ½(1 − Π)² by products without one and two factors."""
+    depth = len(factors)
+    without = lambda *out: np.prod(np.delete(factors, out))
+    rest = np.prod(factors) - 1
+    first = np.array([without(i) for i in range(depth)])
+    second = np.array(
+        [[0 if i == j else without(i, j) for j in range(depth)] for i in range(depth)]
+    )
+    return rest * first, np.outer(first, first) + rest * second
+
+
+def test_chains_have_the_derivatives_of_their_products():
+    found = vanishing.chains("residual", 3, 4)
+    for lane, row in enumerate(1 + weights("residual", 3, 4)):
+        gradient, hessian = derivatives(row)
+        values = np.linalg.eigvalsh(hessian)
+        wanted = {
+            "output": np.log(abs(np.prod(row))),
+            "gradient": np.log(np.linalg.norm(gradient)),
+            "radius": np.log(np.max(np.abs(values))),
+            "first": np.log(abs(gradient[0] / (np.prod(row) - 1))),
+        }
+        for key, value in wanted.items():
+            np.testing.assert_allclose(found[key][lane], value, rtol=1e-9)
+        assert bool(found["negative"][lane]) == (values[0] < 0)
+
+
+def test_relu_chains_are_dead_unless_all_weights_but_the_last_are_positive():
+    found = vanishing.chains("ReLU", 3, 80)
+    alive = np.all(weights("ReLU", 3, 80)[:, :-1] > 0, axis=1)
+    np.testing.assert_array_equal(~np.asarray(found["dead"]), alive)
+    row = vanishing.chain_row("ReLU", 3, found)
+    assert row["dead"][0] == 1 - alive.mean()
+    assert row["dead, law"] == 0.75
+    assert row["log |f|"][0] == vanishing.median(np.asarray(found["output"])[alive])[0]
+
+
+def test_rows_of_a_sweep_are_those_of_its_law():
+    depth, width, lanes = 2, 3, 300
+    spec = vanishing.specification("relu", ["he"], [width], [depth], lanes)
+    law = vanishing.laws.relu_law
+    row, (band, exact) = vanishing.measure(spec, law)["he", width, depth]
+    assert row["median, law"] == pytest.approx(law(width, depth).median / 2)
+    for key in ("log |h|", "log |df/dW_1|"):
+        found, critical = row[f"{key}, distance"]
+        assert found < 1.2 * critical  # one key, so the same at every run
+        assert row[key][1] < row["median, law"] < row[key][2]
+    np.testing.assert_allclose(band.estimate[1], row["log |h|"][0])
+    np.testing.assert_allclose(exact[1], row["median, law"])
+    low, high = row["dead"][1:]
+    assert low < 1 - vanishing.laws.alive_probability(width, depth) < high
+
+
+def test_architectures_have_no_biases_and_the_sizes_of_their_layers():
+    for name in vanishing.ARCHITECTURES:
+        network = vanishing.draw(name, 4, 200)
+        assert network.biases is None
+        assert network.embedding.shape == (200, 8, 8)
+        wanted = {"tanh": 1, "residual": 1 / 4, "batch norm, residual": 1}.get(name, 2)
+        found = np.var(network.weights[1]) * 8
+        # 12 800 entries: a standard deviation of 1.3 %
+        assert found == pytest.approx(wanted, rel=0.06)
+        assert np.var(network.readout) * 8 == pytest.approx(1, rel=0.12)
+
+
+def test_pooled_spectra_leave_out_dead_lanes_and_round_to_zero():
+    nodes = np.array([[-1e-3, 1e-15, 0.1], [0.0, 0.0, 0.0], [-10.0, -1.0, 1.0]])
+    weights = np.array([[0.2, 0.5, 0.3]] * 3)
+    density = vanishing.curvature.SpectralDensity(nodes, weights)
+    values, mass, row = vanishing.pooled(density)
+    np.testing.assert_array_equal(values, [-1e-3, 0, 0.1, -10, -1, 1])
+    np.testing.assert_array_equal(mass, [0.2, 0.5, 0.3] * 2)
+    assert row["dead"][0] == 1 / 3
+    # the median of two is the lower one
+    assert [row[key][0] for key in ("log10 rho", "negative", "zero")] == [-1, 0.2, 0]
+
+
+def test_bands_of_depths_stand_side_by_side():
+    bands = [
+        vanishing.laws.Interval(*(np.arange(3) + i for _ in range(3))) for i in (0, 5)
+    ]
+    np.testing.assert_array_equal(
+        vanishing.of_depths(bands).low, [[0, 5], [1, 6], [2, 7]]
+    )
+
+
+def test_medians_and_shares_have_intervals():
+    assert vanishing.median(np.arange(100.0)) == [49, 39, 59]
+    assert math.isnan(vanishing.median([])[0])
+    assert vanishing.share(np.array([True, False]))[0] == 0.5
+    law = vanishing.laws.chain_law(4)
+    middle = law.quantile((np.arange(50) + 0.5) / 50)
+    found, critical = vanishing.distance(middle, law)
+    assert found == pytest.approx(0.01)
+    assert critical == pytest.approx(1.358 / 50**0.5, rel=0.03)  # its limit
+
+
+def test_claims_hold_within_intervals_distances_and_rounding():
+    row = {"a": [1.0, 0.5, 2.0], "law": 0.25, "distance": [0.02, 0.03], "n": 0}
+    made = {"x": row}
+    off = {"a": [3.0, 2.1, 4.0], "law": 0.2501, "distance": [0.046, 0.03], "n": 1}
+    assert vanishing.disagreements(made, made) == []
+    for key, value in off.items():
+        assert vanishing.disagreements({"x": row | {key: value}}, made) == [f"x: {key}"]
+    touching = {"x": row | {"a": [0.4, 0.1, 0.5]}}
+    assert vanishing.disagreements(touching, made) == []
+    missing = {"x": {key: row[key] for key in ("a", "law", "n")}}
+    assert vanishing.disagreements(missing, made) == ["x: distance"]
+    assert vanishing.disagreements({}, made) == []  # a part that was not run
+
+
+def test_expected_numbers_say_what_is_claimed():
+    mid = lambda name, key: EXPECTED[name][key][0]
+    for name, row in EXPECTED.items():
+        distances = [value for key, value in row.items() if "distance" in key]
+        assert all(found < 1.5 * critical for found, critical in distances), name
+    for depth in (16, 64, 1000):
+        assert mid(f"Gaussian chain, L = {depth}", "L |g|/rho") == pytest.approx(
+            1.3, rel=0.1
+        )
+    for key in ("|g|", "rho"):
+        plain, tanh, residual, batch = (
+            mid(f"{name}, L = 48", key) / mid(f"{name}, L = 4", key)
+            for name in ("plain", "tanh", "residual", "batch norm")
+        )
+        assert plain < tanh < 1 < residual < batch
+    assert mid("ReLU, d = 64, L = 64", "log |h|") > mid(
+        "ReLU, d = 16, L = 64", "log |h|"
+    )
