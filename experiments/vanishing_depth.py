@@ -147,7 +147,20 @@ def chain_row(name: str, depth: int, drawn: dict) -> dict:
     made["log rho"] = median(alive["radius"])
     made["L |g|/rho"] = median(depth * np.exp(alive["gradient"] - alive["radius"]))
     made["lambda_min < 0"] = share(alive["negative"])
+    if name in ("Gaussian", "uniform"):
+        made["lambda_min < 0, law"] = indefinite(law(depth), depth)
     return made
+
+
+def indefinite(law, depth: int) -> float:
+    """P[λ_min < 0] of a chain of symmetric weights, the law being that of log|Π|.
+
+    H = Π D [(1 − Π) 1 − (1 − 2Π) 11ᵀ] D, D = diag 1/w: by Sylvester's law of inertia
+    H has one eigenvalue of one sign and L − 1 of the other, unless all are ≥ 0, which
+    is for (L − 1)/(2L − 1) ≤ Π ≤ 1.
+    """
+    low, high = law.cdf([math.log((depth - 1) / (2 * depth - 1)), 0.0])
+    return 1 - float(high - low) / 2
 
 
 def part_chains(lanes: int, depths=DEEP) -> tuple[dict, dict]:
@@ -331,10 +344,13 @@ def chain_spectra(depth: int, lanes: int) -> curvature.SpectralDensity:
 
 @ft.partial(jax.jit, static_argnames=("depth", "lanes"))
 def network_spectra(depth: int, lanes: int) -> curvature.SpectralDensity:
-    """Spectral densities of plain ReLU networks, a row each."""
+    """All eigenvalues of plain ReLU networks, a row each, one after another.
+
+    Lanczos' nodes would not tell the many small eigenvalues from zeros.
+    """
     data = regression()
-    look = lambda network: curvature.spectral_density(data, network)
-    return jax.vmap(look)(draw("plain", depth, lanes))
+    look = lambda network: curvature.spectral_density(data, network, dense=True)
+    return jax.lax.map(look, draw("plain", depth, lanes))
 
 
 def pooled(found: curvature.SpectralDensity) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -353,21 +369,30 @@ def pooled(found: curvature.SpectralDensity) -> tuple[np.ndarray, np.ndarray, di
     return nodes.ravel(), weights.ravel(), claims
 
 
+def lone(values: np.ndarray) -> np.ndarray:
+    """Whether one eigenvalue of a row has a sign and all others the other one."""
+    negative = np.sum(values < 0, axis=1)
+    return (negative == 1) | (negative == values.shape[1] - 1)
+
+
 def part_spectra(
     lanes: int, depths=DEPTHS, network_depths=(4, 8, 16, 32)
 ) -> tuple[dict, dict]:
     """Spectra by depth: rows, and nodes and weights for the figure."""
     kinds = {
-        "spectrum of chains": (chain_spectra, lanes, depths),
-        "spectrum of ReLU": (network_spectra, max(lanes // 10, 2), network_depths),
+        "chains": (chain_spectra, lanes, depths),
+        "networks": (network_spectra, max(lanes // 20, 2), network_depths),
     }
     rows, seen = {}, {}
     for name, (look, number, where) in kinds.items():
         for depth in where:
-            *density, row = pooled(look(depth, number))
-            rows[f"{name}, L = {depth}"] = row
+            found = look(depth, number)
+            *density, row = pooled(found)
+            if name == "chains":
+                row["one sign alone"] = share(lone(np.asarray(found.nodes)))
+            rows[f"spectra of {name}, L = {depth}"] = row
             seen[name, depth] = density
-            say(f"{name}, L = {depth}", row)
+            say(f"spectra of {name}, L = {depth}", row)
     return rows, seen
 
 
@@ -532,7 +557,8 @@ def draw_spectra(seen: dict, path: Path) -> None:
         nodes, weights = zip(*(seen[kind, d] for d in depths), strict=True)
         names = [f"L = {d}" for d in depths]
         px.plot.spectral_ridges(nodes, names, weights=weights, ax=ax)
-        ax.set_title(kind, loc="right")
+        words = {"chains": "uniform chains", "networks": f"ReLU, d = {WIDTH}"}
+        ax.set_title(words[kind], loc="right")
     fig.savefig(path, dpi=110)
     plt.close(fig)
 

@@ -60,6 +60,20 @@ def test_relu_chains_are_dead_unless_all_weights_but_the_last_are_positive():
     assert row["log |f|"][0] == vanishing.median(np.asarray(found["output"])[alive])[0]
 
 
+@pytest.mark.parametrize("depth", [2, 5])
+def test_chains_have_one_eigenvalue_of_one_sign_unless_their_product_is_near_one(depth):
+    rng = np.random.default_rng(depth)
+    factors = rng.uniform(-(3**0.5), 3**0.5, size=(4000, depth))
+    values = np.array([np.linalg.eigvalsh(derivatives(row)[1]) for row in factors])
+    product = np.prod(factors, axis=1)
+    inside = (product >= (depth - 1) / (2 * depth - 1)) & (product <= 1)
+    np.testing.assert_array_equal(vanishing.lone(values), ~inside)
+    np.testing.assert_array_equal(values[:, 0] < 0, ~inside)
+    law = vanishing.indefinite(vanishing.laws.chain_law(depth), depth)
+    low, high = vanishing.share(~inside)[1:]
+    assert low < law < high
+
+
 def test_rows_of_a_sweep_are_those_of_its_law():
     depth, width, lanes = 2, 3, 300
     spec = vanishing.specification("relu", ["he"], [width], [depth], lanes)
