@@ -75,7 +75,7 @@ def test_chains_have_one_eigenvalue_of_one_sign_unless_their_product_is_near_one
 
 
 def test_rows_of_a_sweep_are_those_of_its_law():
-    depth, width, lanes = 2, 3, 300
+    depth, width, lanes = 2, 8, 300
     spec = vanishing.specification("relu", ["he"], [width], [depth], lanes)
     law = vanishing.laws.relu_law
     row, (band, exact) = vanishing.measure(spec, law)["he", width, depth]
