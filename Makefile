@@ -10,7 +10,7 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Most test programs are compiled once and run for milliseconds, and XLA's older kernel
 # emitters compile in half the time of its newer ones; a jaxlib that no longer knows them
 # does without. `make test-all` compiles as users do.
-QUICK := --xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0
+QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
 .PHONY: demo test test-all lint format types docs bench clean
