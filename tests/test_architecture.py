@@ -14,6 +14,7 @@ PACKAGE = ROOT / "plateaux"
 ROOMS = [
     "_checks",
     "_factorisations",
+    "_lengths",
     "_sums",
     "networks",
     "problems",

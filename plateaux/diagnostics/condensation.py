@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ._neurons import inputs, lengths, neurons, relative, unit_rows
+from .._lengths import lengths, relative, unit_rows
+from ._neurons import inputs, neurons
 from .directions import directions
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
-from ._neurons import lengths, neurons, relative, unit_rows
+from .._lengths import lengths, relative, unit_rows
+from ._neurons import neurons
 
 
 class Directions(NamedTuple):

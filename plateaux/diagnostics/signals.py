@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
+from .._lengths import lengths
 from ..networks.chain import Chain
 from ..networks.mlp import MLP
 from ..networks.network import DATA, features, outputs
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
 from ._chain_signals import chain_signals
-from ._neurons import check, lengths
+from ._neurons import check
 
 
 class Signals(NamedTuple):

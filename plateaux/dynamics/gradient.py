@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from .._lengths import lengths
 from ..networks.network import Network, extended, preactivations
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem, loss
@@ -58,9 +59,6 @@ def evaluate(problem: Task, network: Network) -> Evaluation:
 def gradient_norm(problem: Task, network: Network) -> Float[Array, ""]:
     """‖∇L(θ)‖, to be recorded by any way of training; 0 if and only if ∇L is 0.
 
-    Squares of small gradients would underflow; they are taken of the gradient divided
-    by its largest entry.
-
     Args:
         problem: Data and loss.
         network: A network that fits them.
@@ -75,10 +73,7 @@ def gradient_norm(problem: Task, network: Network) -> Float[Array, ""]:
         10.3923
     """
     gradient = eqx.filter(evaluate(problem, network).gradient, eqx.is_inexact_array)
-    flat = ravel_pytree(gradient)[0]
-    largest = jnp.max(jnp.abs(flat))
-    safe = jnp.where(largest > 0, largest, 1)
-    return largest * jnp.linalg.norm(flat / safe)
+    return lengths(ravel_pytree(gradient)[0])
 
 
 def _two_layer(problem: Problem, network: TwoLayer) -> Evaluation:

@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from .. import _checks
+from .._lengths import unit_rows
 
 
 def normalised_descent(step_size: Any) -> optax.GradientTransformation:
@@ -37,13 +38,8 @@ def normalised_descent(step_size: Any) -> optax.GradientTransformation:
 
     def update(updates: Any, state: Any, params: Any = None):
         del params
-        largest = jnp.max(jnp.stack([_largest(g) for g in jax.tree.leaves(updates)]))
-        unit = jnp.where(largest > 0, largest, 1)
-        scaled = jax.tree.map(lambda g: g / unit.astype(g.dtype), updates)
-        norm = optax.tree.norm(scaled)
-        norm = jnp.where(norm > 0, norm, 1)
-        move = lambda g: -jnp.asarray(h, g.dtype) * g / norm.astype(g.dtype)
-        return jax.tree.map(move, scaled), state
+        flat, unravel = ravel_pytree(updates)
+        return unravel(-jnp.asarray(h, flat.dtype) * unit_rows(flat)), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
@@ -180,10 +176,6 @@ def _fingerprint(params: Any) -> Array:
     bits = jax.lax.bitcast_convert_type(ravel_pytree(params)[0], jnp.uint32)
     odd = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
     return jnp.sum(jnp.ravel(bits) * odd, dtype=jnp.uint32)
-
-
-def _largest(g: Array) -> Float[Array, ""]:
-    return jnp.max(jnp.abs(g), initial=0)
 
 
 def _solved(matrix: Float[Array, "p p"], gradient: Float[Array, " p"], damping: Any):

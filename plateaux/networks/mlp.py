@@ -184,10 +184,11 @@ class MLP(Network):
         zs, hs, h = [], [], x if self.embedding is None else self.embedding @ x
         rest = list(added or ())
         h = h + rest.pop(0) if added and self.embedding is not None else h
+        residual = self.kind == "residual"
         for layer in range(self.depth):
             z = self._preactivation(layer, h)
             phi = self.activation(z) if slopes is None else slopes[layer] * z
-            skip = self.has_skips and (layer > 0 or self.embedding is not None)
+            skip = residual and (layer > 0 or self.embedding is not None)
             h = h + self.residual_scale * phi if skip else phi
             h = h + rest[layer] if added else h
             zs.append(z)

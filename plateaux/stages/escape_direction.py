@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
+from .._lengths import lengths, unit_rows
 from ..dynamics.hessian import hessian
 from ..networks.network import Network
 from ..problems.problem import check_match
@@ -82,15 +83,11 @@ def escape_direction(problem: Task, plateau: Any, escaped: Any) -> EscapeDirecti
 def _direction(problem: Task, plateau: Network, d: Array) -> EscapeDirection:
     matrix = hessian(problem, plateau)
     values, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
-    # Divided by the largest entry first, or squares of small moves would underflow.
-    largest = jnp.max(jnp.abs(d))
-    scaled = d / jnp.where(largest > 0, largest, 1)
-    length = jnp.linalg.norm(scaled)
-    share = vectors.T @ scaled / jnp.where(length > 0, length, 1)
+    share = vectors.T @ unit_rows(d)
     grain = d.size * jnp.finfo(d.dtype).eps * jnp.max(jnp.abs(values))
     negative = values < -grain
     return EscapeDirection(
-        distance=largest * length,
+        distance=lengths(d),
         cosine=jnp.abs(share[0]),
         lowest=values[0],
         curvature=values @ share**2,

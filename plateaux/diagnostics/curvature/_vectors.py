@@ -4,7 +4,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
@@ -20,11 +19,3 @@ def flat_gradient(problem: Any, network: Any) -> Float[Array, " p"]:
     """∇L(θ); `evaluate` would look at the pre-activations of every layer as well."""
     params, static = eqx.partition(network, eqx.is_inexact_array)
     return flat(jax.grad(lambda at: loss(problem, eqx.combine(at, static)))(params))
-
-
-def unit(vector: Float[Array, " p"]) -> Float[Array, " p"]:
-    """The vector with length 1, but zero stays; of numbers of any size."""
-    top = jnp.max(jnp.abs(vector))  # squares of small numbers underflow
-    vector = vector / jnp.where(top > 0, top, 1)
-    length = jnp.linalg.norm(vector)
-    return vector / jnp.where(length > 0, length, 1)

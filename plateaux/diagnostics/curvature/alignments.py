@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._lengths import unit_rows
 from ...dynamics.curvature_operators import flat_operator, hessian_operator
-from ._vectors import flat, flat_gradient, unit
+from ._vectors import flat, flat_gradient
 from .extreme import ExtremeEigenvalues, extreme_eigenvalues
 
 
@@ -103,7 +104,7 @@ def directional_curvature(
         7.500
     """
     product, _, _ = flat_operator(hessian_operator(problem, network), network)
-    u = unit(flat(direction))
+    u = unit_rows(flat(direction))
     return u @ product(u)
 
 
@@ -115,7 +116,7 @@ def _alignment(problem, network, direction, found, options) -> Alignment:
             "Argument `found` must be what extreme_eigenvalues gives with num=None, "
             f"but is a {type(found).__name__}."
         )
-    u = unit(direction)
+    u = unit_rows(direction)
     largest = jnp.abs(flat(found.largest_vector) @ u)
     smallest = jnp.abs(flat(found.smallest_vector) @ u)
     return Alignment(largest, smallest, largest**2 + smallest**2)

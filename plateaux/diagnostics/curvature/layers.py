@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..._lengths import lengths
 from ...dynamics.curvature_operators import flat_operator
 from ...networks.network import Network
 from ._vectors import flat_gradient
@@ -69,7 +70,7 @@ def layer_gradient_norms(problem: Any, network: Any) -> Float[Array, " l"]:
     """
     gradient = flat_gradient(problem, network)
     places = layer_places(network)
-    return jnp.stack([jnp.linalg.norm(gradient[place]) for place in places])
+    return jnp.stack([lengths(gradient[place]) for place in places])
 
 
 def layer_places(network: Network) -> tuple[np.ndarray, ...]:
