@@ -9,7 +9,6 @@ precision stops them. Lanes of one depth share their starts.
         [--lanes 256] [--out FOLDER]
 """
 
-import argparse
 import functools as ft
 import json
 import math
@@ -21,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from parts import COLORS, finish, parsed, parser
 
 import plateaux as px
 
@@ -44,8 +44,6 @@ OPTIMIZERS = {
 }
 EPS_DEPTHS, EPS = (32, 48, 64, 96), (1e-30, 1e-16, 1e-12, 1e-8, 1e-4)
 EPS_STEPS = 5000
-# Okabe & Ito (2008)
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 EXPECTED = Path(__file__).parent / "expected" / "escape_depth.json"
 
 
@@ -306,18 +304,10 @@ def disagreements(made: dict, expected: dict) -> list[str]:
 
 def main() -> None:
     """Run, compare, draw."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none")
-    parser.add_argument("--smoke", action="store_true", help="8 lanes, L = 4 and 8")
-    parser.add_argument("--lanes", type=int, default=256)
-    parser.add_argument("--out", type=Path, default=Path("runs/escape_depth"))
-    args = parser.parse_args()
-    unknown = set(args.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"parts must be of {', '.join(PARTS)}, but are {sorted(unknown)}")
+    options = parser("escape_depth", __doc__, PARTS, 256, "8 lanes, L = 4 and 8")
+    args = parsed(options, PARTS)
     jax.config.update("jax_enable_x64", True)
-    began, parts = time.perf_counter(), args.parts or PARTS
-    args.out.mkdir(parents=True, exist_ok=True)
+    began, parts = time.perf_counter(), args.parts
     made: dict = {}
     if "chains" in parts:
         few = {"depths": (4, 8), "shorter": 20} if args.smoke else {}
@@ -338,11 +328,7 @@ def main() -> None:
         for name, one in found["told"].items():
             print(name, {key: np.round(value, 2) for key, value in one.items()})
         draw_directions(found["seen"], args.out / "directions.png")
-    (args.out / "numbers.json").write_text(json.dumps(made, indent=1) + "\n")
-    if EXPECTED.exists() and not args.smoke:
-        wrong = disagreements(made, json.loads(EXPECTED.read_text()))
-        print("disagrees: " + "; ".join(wrong) if wrong else "as expected")
-    print(f"{time.perf_counter() - began:.0f} s, results in {args.out}")
+    finish(args, made, EXPECTED, disagreements, began)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ layers let pass one side of one direction, and functions c·relu(v·x) come no l
 """
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -25,7 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from escape_depth import COLORS, disagreements, in_steps, line, row
+from escape_depth import disagreements, in_steps, line, row
+from parts import COLORS, finish, parsed, parser
 
 import plateaux as px
 
@@ -330,27 +330,18 @@ def save(fig, path: Path) -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none")
-    parser.add_argument("--smoke", action="store_true", help="4 lanes, few steps")
-    parser.add_argument("--lanes", type=int, default=32)
-    parser.add_argument("--file", type=Path, help="pictures for the digits, .npz")
-    parser.add_argument("--arrays", nargs=2, default=("x", "y"), help="their names")
-    parser.add_argument("--out", type=Path, default=Path("runs/escape_networks"))
-    args = parser.parse_args()
-    unknown = set(args.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"parts must be of {', '.join(PARTS)}, but are {sorted(unknown)}")
-    return args
+    options = parser("escape_networks", __doc__, PARTS, 32, "4 lanes, few steps")
+    options.add_argument("--file", type=Path, help="pictures for the digits, .npz")
+    options.add_argument("--arrays", nargs=2, default=("x", "y"), help="their names")
+    return parsed(options, PARTS)
 
 
 def main() -> None:
     """Run, compare, draw."""
     args = arguments()
     jax.config.update("jax_enable_x64", True)
-    began, parts, smoke = time.perf_counter(), args.parts or PARTS, args.smoke
+    began, parts, smoke = time.perf_counter(), args.parts, args.smoke
     lanes = 4 if smoke else args.lanes
-    args.out.mkdir(parents=True, exist_ok=True)
     made: dict = {}
     if "widths" in parts:
         few = {"shapes": {(8, 8): plan(20, 20)}} if smoke else {}
@@ -369,11 +360,7 @@ def main() -> None:
         rows, seen = part_digits(max(lanes // 2, 1), pictures(args), **few)
         made |= rows
         draw_digits(seen, args.out / "digits.png")
-    (args.out / "numbers.json").write_text(json.dumps(made, indent=1) + "\n")
-    if EXPECTED.exists() and not smoke:
-        wrong = disagreements(made, json.loads(EXPECTED.read_text()))
-        print("disagrees: " + "; ".join(wrong) if wrong else "as expected")
-    print(f"{time.perf_counter() - began:.0f} s, results in {args.out}")
+    finish(args, made, EXPECTED, disagreements, began)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ counted as dead, and left out of the medians.
         [--smoke] [--lanes 2000] [--out FOLDER]
 """
 
-import argparse
 import functools as ft
-import json
 import math
 import time
 from pathlib import Path
@@ -24,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
+from parts import COLORS, finish, parsed, parser
 from scipy import stats
 
 import plateaux as px
@@ -73,8 +72,6 @@ ARCHITECTURES = {
     "batch norm, residual": lambda depth: SKIPS | {"normalisation": "batch"},
 }
 ZERO = 1e-10  # in units of ρ: smaller eigenvalues are rounding
-# Okabe & Ito (2008)
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 EXPECTED = Path(__file__).parent / "expected" / "vanishing_depth.json"
 
 
@@ -602,18 +599,10 @@ def _holds(got, wanted) -> bool:
 
 def main() -> None:
     """Run, compare, draw."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none")
-    parser.add_argument("--smoke", action="store_true", help="40 lanes, L = 4 and 8")
-    parser.add_argument("--lanes", type=int, default=2000, help="chains of a kind")
-    parser.add_argument("--out", type=Path, default=Path("runs/vanishing_depth"))
-    args = parser.parse_args()
-    unknown = set(args.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"parts must be of {', '.join(PARTS)}, but are {sorted(unknown)}")
+    options = parser("vanishing_depth", __doc__, PARTS, 2000, "40 lanes, L = 4 and 8")
+    args = parsed(options, PARTS)
     jax.config.update("jax_enable_x64", True)
-    began, parts = time.perf_counter(), args.parts or PARTS
-    args.out.mkdir(parents=True, exist_ok=True)
+    began, parts = time.perf_counter(), args.parts
     lanes = 40 if args.smoke else args.lanes
     few = {"depths": (4, 8)} if args.smoke else {}
     made: dict = {}
@@ -634,11 +623,7 @@ def main() -> None:
         rows, seen = part_spectra(max(lanes // 10, 20), **smaller)
         made |= rows
         draw_spectra(seen, args.out / "spectra.png")
-    (args.out / "numbers.json").write_text(json.dumps(made, indent=1) + "\n")
-    if EXPECTED.exists() and not args.smoke:
-        wrong = disagreements(made, json.loads(EXPECTED.read_text()))
-        print("disagrees: " + "; ".join(wrong) if wrong else "as expected")
-    print(f"{time.perf_counter() - began:.0f} s, results in {args.out}")
+    finish(args, made, EXPECTED, disagreements, began)
 
 
 if __name__ == "__main__":
