@@ -14,18 +14,15 @@ and the steps that `px.anls` takes from the flow's end.
     python experiments/staircase.py [--smoke] [--out FOLDER]
 """
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
+from plateaux.experiments import main
 
-EXPECTED = Path(__file__).with_name("expected") / "staircase.json"
 KEEP = {"network": lambda problem, network: network}
 METHODS = ("joint", "neuron", "exact")
 
@@ -98,12 +95,6 @@ def numbers(problem: px.Problem, run: px.Trajectory, table, further) -> dict:
     }
 
 
-def disagreements(found: dict, expected: dict, rtol: float = 1e-6) -> list[str]:
-    """Names of the numbers that differ."""
-    near = lambda a, b: np.shape(a) == np.shape(b) and np.allclose(a, b, rtol, 0)
-    return [name for name in expected if not near(found[name], expected[name])]
-
-
 def draw(run: px.Trajectory, table, bound: float, path: Path) -> None:
     """Loss, floors and proven exits."""
     import matplotlib.pyplot as plt
@@ -113,17 +104,12 @@ def draw(run: px.Trajectory, table, bound: float, path: Path) -> None:
     fig.savefig(path, dpi=130)
 
 
-def main() -> None:
-    """Run, print, draw, compare with the expected numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a short horizon")
-    parser.add_argument("--out", type=Path, default=Path("runs/staircase"))
-    args = parser.parse_args()
-    config = SMOKE if args.smoke else Config()
-    problem, run = train(config)
-    table = px.explain(problem, run)
-    further = go_on(problem, run.network)
-    found = numbers(problem, run, table, further)
+def run(config: Config, out: Path) -> dict:
+    """Run, print, draw."""
+    problem, trajectory = train(config)
+    table = px.explain(problem, trajectory)
+    further = go_on(problem, trajectory.network)
+    found = numbers(problem, trajectory, table, further)
     print(table.describe())
     print(f"last loss {found['last_loss']:.8f}, best possible {found['best_loss']:.8f}")
     for name, more in further.items():
@@ -131,18 +117,9 @@ def main() -> None:
         steps = int(jnp.argmax(more.losses <= best * (1 + 1e-9)))
         left = left_of_kink(problem, more.network)
         print(f"from there {name:7} in {steps} steps to {best:.8f}, {left} data left")
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw(run, table, found["best_loss"], args.out / "staircase.png")
-    result = {"config": asdict(config), "numbers": found}
-    (args.out / "staircase.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(f"figure and numbers: {args.out}")
-    expected = json.loads(EXPECTED.read_text())
-    if asdict(config) == expected["config"]:
-        wrong = disagreements(found, expected["numbers"])
-        print(f"differs from {EXPECTED.name}: {wrong}" if wrong else "as expected")
-        raise SystemExit(bool(wrong))
+    draw(trajectory, table, found["best_loss"], out / "staircase.png")
+    return found
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

@@ -28,6 +28,7 @@ ROOMS = [
     "sweeps",
     "plot",
     "report",
+    "experiments",
     "doctor",
     "cli",
     "__main__",
