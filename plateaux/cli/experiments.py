@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from .saying import refuse, say, tell
 
@@ -18,15 +19,17 @@ class List:
         """List them."""
         from ..experiments import shelf
 
-        found = [shelf.entry(name) for name in shelf.names()]
+        try:
+            found = [shelf.entry(name) for name in shelf.names()]
+        except ValueError as error:
+            refuse(error)
         head = f"{'':24}{'full':>7}{'smoke':>7}  (seconds on two cores)"
         rows = [
-            f"{e.name:24}{e.seconds['full']:7.0f}{e.seconds['smoke']:7.0f}  {e.title}"
-            for e in found
+            f"{one.name:24}{_seconds(one, 'full')}{_seconds(one, 'smoke')}  {one.title}"
+            for one in found
         ]
-        tell(
-            {"experiments": [*map(asdict, found)]}, self.json, "\n".join([head, *rows])
-        )
+        text = "\n".join([head, *rows])
+        tell({"experiments": [*map(asdict, found)]}, self.json, text)
         return 0
 
 
@@ -65,17 +68,27 @@ class Check:
 
         if self.jobs < 1:
             refuse(f"There must be at least one job, but --jobs is {self.jobs}.")
-        names = self.names or tuple(shelf.names())
+        names = [*dict.fromkeys(self.names or shelf.names())]
         try:
-            any(shelf.find(name) is None for name in names)
+            for name in names:
+                shelf.find(name)
         except ValueError as error:
             refuse(error)
         size = "full" if self.full else "smoke"
         out = self.out if self.full else self.out / "smoke"
         found = []
-        for one in checking.check(names, out, size, jobs=self.jobs, again=self.again):
-            found.append(one)
-            say(f"{len(found)} of {len(names)}: {_line(one)}")
+        checks = checking.check(names, out, size, jobs=self.jobs, again=self.again)
+        try:
+            for one in checks:
+                found.append(one)
+                say(f"{len(found)} of {len(names)}: {_line(one)}")
+        except KeyboardInterrupt:
+            checks.close()
+            say(
+                f"Interrupted: {len(found)} of {len(names)} have ended, their results "
+                f"are in {out}; the same command goes on where the code is committed."
+            )
+            return 130
         bad = [one.name for one in found if not one.agrees]
         verdict = "differ or failed: " + ", ".join(bad) if bad else "all as expected"
         tell({"experiments": [*map(asdict, found)]}, self.json, verdict)
@@ -104,12 +117,15 @@ def run(name: str, options: Sequence[str]) -> int:
         script = find(name)
     except ValueError as error:
         refuse(error)
-    return subprocess.run([sys.executable, script, *options], check=False).returncode
+    words = [sys.executable, str(script), *options]
+    return subprocess.run(words, check=False).returncode
 
 
-def _line(one) -> str:
+def _seconds(one: Any, size: str) -> str:
+    return f"{one.seconds[size]:7.0f}" if size in one.seconds else f"{'–':>7}"
+
+
+def _line(one: Any) -> str:
     told = "stored" if one.stored else f"{one.seconds:.0f} s"
-    how = (
-        "as expected" if one.agrees else "\n  ".join([one.problem, *one.disagreements])
-    )
-    return f"{one.name} ({told}): {how}"
+    wrong = "\n  ".join([one.problem, *one.disagreements])
+    return f"{one.name} ({told}): {'as expected' if one.agrees else wrong}"

@@ -7,11 +7,12 @@ keys joined by "/". A rule is a dictionary with a pattern of paths, "of", a reas
 | rule | holds if |
 |---|---|
 | `rtol`, `atol` | \|found − expected\| ≤ atol + rtol \|expected\|, entry by entry |
-| `factor` | found and expected differ by at most this factor |
-| `at_most` | found is at most this, whatever was expected |
-| `overlap` | both are [estimate, low, high], and the intervals overlap |
+| `factor` | found and expected differ by at most this factor, entry by entry |
+| `at_most` | every entry found is at most this, whatever was expected |
+| `overlap` | both are [estimate, low, high], or lists of such; intervals overlap |
 
-The first rule whose pattern fits counts; without one, values must be equal.
+The first rule whose pattern fits counts ("*" stands for any text, "/" in it); without
+one, values must be equal.
 """
 
 import fnmatch
@@ -21,6 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+KINDS = ({"rtol"}, {"atol"}, {"rtol", "atol"}, {"factor"}, {"at_most"}, {"overlap"})
 
 
 def plain(value: Any) -> Any:
@@ -81,7 +84,7 @@ def disagreements(
         A sentence for every number that is off; none if all agree.
 
     Raises:
-        ValueError: If a rule says nothing of how near.
+        ValueError: If a rule has no pattern, no reason, or does not say how near.
 
     Example:
         >>> rules = [{"of": "times/*", "rtol": 1e-2, "why": "three digits are given"}]
@@ -90,6 +93,7 @@ def disagreements(
         >>> disagreements({"times": {"a": 1.1}}, {"times": {"a": 1.0}}, rules)
         ['times/a is 1.1, expected 1.0 (rtol 0.01)']
     """
+    check_rules(rules)
     ours, wrong = dict(_leaves(plain(found))), []
     for path, wanted in _leaves(plain(expected)):
         if path not in ours:
@@ -99,8 +103,24 @@ def disagreements(
         if not _holds(ours[path], wanted, rule):
             told = ", ".join(f"{k} {v}" for k, v in rule.items())
             ending = f" ({told})" if told else ""
-            wrong.append(f"{path} is {ours[path]}, expected {wanted}{ending}")
+            wrong.append(f"{path} {_told(ours[path], wanted)}{ending}")
     return wrong
+
+
+def check_rules(rules: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse rules that say nothing.
+
+    Raises:
+        ValueError: If a rule has no pattern, no reason, or does not say how near.
+    """
+    for rule in rules:
+        worded = all(isinstance(rule.get(key), str) for key in ("of", "why"))
+        if not worded or rule.keys() - {"of", "why"} not in KINDS:
+            raise ValueError(
+                "Every rule must have a pattern `of`, a reason `why`, and `rtol`, "
+                "`atol`, both, `factor`, `at_most` or `overlap`, but one is "
+                f"{dict(rule)}."
+            )
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -121,30 +141,43 @@ def _rule(path: str, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _holds(found: Any, wanted: Any, rule: dict[str, Any]) -> bool:
-    if not rule:
-        return found == wanted
     try:
         ours, theirs = _numbers(found), _numbers(wanted)
-    except (TypeError, ValueError):
-        return False
+    except (TypeError, ValueError):  # words
+        rule = {}
+    if not rule:
+        return found == wanted
     if ours.shape != theirs.shape:
         return False
     match rule:
         case {"overlap": _}:
-            return bool(ours[1] <= theirs[2] and theirs[1] <= ours[2])
+            within = (ours[..., 1] <= theirs[..., 2]) & (theirs[..., 1] <= ours[..., 2])
+            return bool(np.all(within))
         case {"at_most": most}:
             return bool(np.all(ours <= most))
         case {"factor": factor}:
-            near = np.maximum(ours / theirs, theirs / ours) <= factor
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = ours / theirs
+            near = (1 / factor <= ratio) & (ratio <= factor)
             return bool(np.all(near | (ours == theirs)))
-    if not rule.keys() <= {"rtol", "atol"}:
-        raise ValueError(
-            "Every rule must have `rtol`, `atol`, `factor`, `at_most` or `overlap`, "
-            f"but one has {sorted(rule)}."
-        )
-    return np.allclose(ours, theirs, rule.get("rtol", 0), rule.get("atol", 0), True)
+    rtol, atol = rule.get("rtol", 0), rule.get("atol", 0)
+    return np.allclose(ours, theirs, rtol, atol, equal_nan=True)
 
 
 def _numbers(value: Any) -> np.ndarray:
     """The value as floats, "inf" and "nan" among them."""
     return np.asarray(value).astype(float)
+
+
+def _told(found: Any, wanted: Any) -> str:
+    """Both values; of long lists of numbers only the entry that is farthest off."""
+    try:
+        ours, theirs = _numbers(found), _numbers(wanted)
+    except (TypeError, ValueError):
+        ours = theirs = np.zeros(0)
+    if ours.shape != theirs.shape or ours.size <= 8:
+        return f"is {found}, expected {wanted}"
+    gap = np.where(ours == theirs, 0, np.abs(np.nan_to_num(ours - theirs, nan=np.inf)))
+    worst = np.unravel_index(np.argmax(gap), gap.shape)
+    place = ", ".join(map(str, worst))
+    return f"at [{place}] is {ours[worst]}, expected {theirs[worst]}"

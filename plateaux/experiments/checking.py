@@ -4,18 +4,23 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import shelf
-from .running import MANIFEST, NUMBERS, code_state, compare
+from .running import MANIFEST, NUMBERS, compare
 
 LOG = "log.txt"
-ONE_CORE = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# XLA reads NPROC; processes that share a GPU must not each take most of its memory.
+ENVIRONMENT = {
+    **{"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,47 @@ class Checked:
     stored: bool
 
 
+@dataclass
+class _Processes:
+    """Those that run now, so that an interruption can end them."""
+
+    running: set[subprocess.Popen] = field(default_factory=set)
+    closed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, words: Sequence[str], log: Path) -> int:
+        """Run a command, its words into a file; the exit code."""
+        environment = {**os.environ, **ENVIRONMENT}
+        with log.open("w") as file:
+            with self.lock:
+                if self.closed:
+                    return 130
+                process = subprocess.Popen(
+                    words, stdout=file, stderr=file, env=environment
+                )
+                self.running.add(process)
+            code = process.wait()
+        with self.lock:
+            self.running.discard(process)
+        return code
+
+    def end(self) -> None:
+        """End all, and start no other."""
+        with self.lock:
+            self.closed = True
+            for process in self.running:
+                process.terminate()
+
+
 def check(
     names: Sequence[str], out: Path, size: str, *, jobs: int, again: bool = False
 ) -> Iterator[Checked]:
     """Run experiments, the longest first, and compare their numbers.
 
     Results that the folder holds already are compared and not made again, if they were
-    made by this version of the code: of the same commit without changes, or, outside a
-    checkout, of the same release.
+    made by this very code: by the same versions of the packages and, in a checkout, by
+    the same commit without changes. An interruption ends the experiments that run;
+    results of those that have ended stay.
 
     Args:
         names: Which experiments.
@@ -58,61 +96,80 @@ def check(
     Yields:
         What came of each, as they end.
     """
-    longest_first = sorted(names, key=lambda name: -_seconds(name, size))
+    longest_first = sorted(dict.fromkeys(names), key=lambda n: -_seconds(n, size))
+    processes, code = _Processes(), shelf.code_state()
     with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(_check, n, out / n, size, again) for n in longest_first]
         try:
+            running = [
+                pool.submit(
+                    _check, n, out / n, size, processes, None if again else code
+                )
+                for n in longest_first
+            ]
             for done in as_completed(running):
                 yield done.result()
-        except (KeyboardInterrupt, GeneratorExit):
+        finally:
+            processes.end()
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _seconds(name: str, size: str) -> float:
-    return shelf.expected(name).get(size, {}).get("seconds", 0.0)
+    try:
+        return shelf.expected(name)[size]["seconds"]
+    except (ValueError, KeyError):  # told when its turn comes
+        return 0.0
 
 
-def _check(name: str, out: Path, size: str, again: bool) -> Checked:
-    if size not in shelf.expected(name):
+def _check(
+    name: str,
+    out: Path,
+    size: str,
+    processes: _Processes,
+    code: dict[str, Any] | None,
+) -> Checked:
+    """Run it, unless results of this code are there, and compare."""
+    began = time.perf_counter()
+    try:
+        known = shelf.expected(name).get(size)
+    except ValueError as error:
+        return Checked(name, False, str(error), [], 0.0, False)
+    if known is None:
         return Checked(name, False, f"expects nothing at {size} size", [], 0.0, False)
-    began, stored = time.perf_counter(), not again and _stored(name, out, size)
-    code = 0 if stored else _run(name, out, size)
+    stored = code is not None and _stored(out, known["config"], code)
+    problem = "" if stored else _run(name, out, size, processes)
     seconds = 0.0 if stored else time.perf_counter() - began
-    if code not in (0, 1):
-        problem = f"ended with exit code {code}; see {out / LOG}"
+    if problem:
         return Checked(name, False, problem, [], seconds, stored)
-    wrong = compare(name, _config(name, size), _read(out / NUMBERS))
-    assert wrong is not None  # the configuration is the expected one
+    config = _read(out / MANIFEST)["config"]
+    wrong = compare(name, config, _read(out / NUMBERS))
+    if wrong is None or config != known["config"]:
+        problem = f"ran another configuration than is expected at {size} size"
+        return Checked(name, False, problem, [], seconds, stored)
     return Checked(name, not wrong, "differs:" * bool(wrong), wrong, seconds, stored)
 
 
-def _run(name: str, out: Path, size: str) -> int:
-    """Run the script, its words into a file; the exit code."""
+def _run(name: str, out: Path, size: str, processes: _Processes) -> str:
+    """Run the script; what went wrong, in a few words."""
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     words = [sys.executable, str(shelf.find(name)), "--out", str(out)]
     words += ["--smoke"] if size == "smoke" else []
-    with (out / LOG).open("w") as log:
-        return subprocess.run(
-            words, stdout=log, stderr=log, env={**os.environ, **ONE_CORE}, check=False
-        ).returncode
+    code = processes.run(words, out / LOG)
+    if (out / MANIFEST).exists():  # the last file that a run writes
+        return ""
+    last = (out / LOG).read_text().strip().splitlines()[-1:] or ["nothing was said"]
+    return f"ended with exit code {code}: {last[0]} (all of it in {out / LOG})"
 
 
-def _stored(name: str, out: Path, size: str) -> bool:
-    """Whether the folder holds results of this size, made by this code."""
+def _stored(out: Path, config: dict[str, Any], code: dict[str, Any]) -> bool:
+    """Whether the folder holds results of this configuration, made by this code."""
     try:
         manifest, _ = _read(out / MANIFEST), _read(out / NUMBERS)
     except (OSError, ValueError):
         return False
-    ours = code_state()
-    clean = not (ours["git"] or {}).get("dirty", False)
-    same = all(manifest.get(key) == value for key, value in ours.items())
-    return same and clean and manifest.get("config") == _config(name, size)
-
-
-def _config(name: str, size: str) -> dict[str, Any]:
-    return shelf.expected(name)[size]["config"]
+    clean = not (code["git"] or {}).get("dirty", False)
+    same = all(manifest.get(key) == value for key, value in code.items())
+    return clean and same and manifest.get("config") == config
 
 
 def _read(file: Path) -> dict[str, Any]:

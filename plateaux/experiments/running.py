@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
+from .._checks import known
 from .agreement import as_json, disagreements, plain
-from .shelf import expected
+from .shelf import code_state, expected_of
+from .waiting import ticking
 
 MANIFEST, NUMBERS = "manifest.json", "numbers.json"
 Config = TypeVar("Config")
@@ -21,19 +23,19 @@ class Options(Generic[Config]):
 
     config: Config
     smoke: bool
-    """A short run, of seconds."""
+    """A short run, of seconds; other options change it."""
     out: Path
     """The folder of results."""
 
 
-def main(script: str, run: Run, smoke: Any) -> None:
+def main(script: str, run: Run, smoke: Any) -> NoReturn:
     """The command line of one experiment; ends the process.
 
     Every field of the configuration is an option. Written into the folder of results:
-    `manifest.json` (configuration, versions, devices, seconds, whether the numbers
-    agreed) and `numbers.json`, beside what the experiment itself draws there. Numbers
-    of a configuration that experiments/expected/NAME.json knows are compared with
-    those; the exit code is 1 if one differs.
+    `manifest.json` (configuration, versions, devices, seconds, what differed) and
+    `numbers.json`, beside what the experiment itself draws there. Numbers of a
+    configuration that experiments/expected/NAME.json knows are compared with those.
+    Exit codes: 0 as expected, 1 if a number differs, 2 bad input, 130 interrupted.
 
     Args:
         script: The script's `__file__`.
@@ -44,59 +46,68 @@ def main(script: str, run: Run, smoke: Any) -> None:
             be shortened by the user; numbers of those not run are not compared.
     """
     name = Path(script).stem
-    module = sys.modules[run.__module__]
-    config, out = _options(name, module.__doc__ or "", smoke)
+    try:
+        config, out = _options(name, sys.modules[run.__module__].__doc__ or "", smoke)
+        size = expected_of(name, plain(dataclasses.asdict(config)))
+    except ValueError as error:
+        _end(str(error), 2)
+    sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore  # logs are watched
+    try:
+        with ticking(size[1]["seconds"] if size else None):
+            code = _run(name, run, config, out)
+    except KeyboardInterrupt:
+        _end(f"Interrupted: the results in {out} are not complete.", 130)
+    raise SystemExit(code)
+
+
+def _run(name: str, run: Run, config: Any, out: Path) -> int:
+    """Run, store and compare; the exit code."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
     out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)  # without it, results are not complete
     began = time.perf_counter()
     numbers = plain(run(config, out))
     seconds = time.perf_counter() - began
-    wrong = compare(name, plain(dataclasses.asdict(config)), numbers)
     _write(out / NUMBERS, numbers)
+    wrong = compare(name, plain(dataclasses.asdict(config)), numbers)
     _write(out / MANIFEST, _manifest(name, config, seconds, wrong))
     print(f"{_verdict(wrong)}; {seconds:.0f} s, results in {out}")
-    raise SystemExit(bool(wrong))
+    return int(bool(wrong))
 
 
 def compare(
     name: str, config: dict[str, Any], numbers: dict[str, Any]
 ) -> list[str] | None:
     """What differs from the expected numbers; None if none are known for this size."""
-    for known in expected(name).values():
-        theirs = known["config"]
-        if {**config, "parts": None} == {**theirs, "parts": None}:
-            partial = config.get("parts") != theirs.get("parts")
-            return disagreements(
-                numbers, known["numbers"], known["rules"], partial=partial
-            )
-    return None
+    size = expected_of(name, config)
+    if size is None:
+        return None
+    one = size[1]
+    partial = config.get("parts") != one["config"].get("parts")
+    return disagreements(numbers, one["numbers"], one["rules"], partial=partial)
 
 
 def _options(name: str, docstring: str, smoke: Any) -> tuple[Any, Path]:
     """Configuration and folder, from the command line."""
-    import tyro
-
-    short = "--smoke" in sys.argv[1:]
-    kind = type(smoke)
+    try:
+        import tyro
+    except ImportError:
+        _end("Experiments need tyro; run `pip install 'plateaux[all]'`.", 2)
+    short, kind = "--smoke" in sys.argv[1:], type(smoke)
     out = Path("runs", "smoke", name) if short else Path("runs", name)
+    by_path = not Path(sys.argv[0]).is_absolute()
     options = tyro.cli(
         Options[kind],
         default=Options(config=smoke if short else kind(), smoke=False, out=out),
-        prog=f"python experiments/{name}.py",
+        prog=f"python {sys.argv[0]}" if by_path else f"plateaux experiments run {name}",
         description=docstring,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
+    for part in getattr(options.config, "parts", ()):
+        known("part", part, kind().parts)
     return options.config, options.out
-
-
-def code_state() -> dict[str, Any]:
-    """Which code runs: the version, and in a checkout the commit."""
-    from .. import __version__
-    from ..sweeps.manifest import git_state
-
-    return {"version": __version__, "git": git_state()}
 
 
 def _manifest(name: str, config: Any, seconds: float, wrong: list[str] | None) -> dict:
@@ -117,6 +128,12 @@ def _verdict(wrong: list[str] | None) -> str:
     if wrong is None:
         return "no numbers are expected of this configuration"
     return "\n".join(["differs:", *wrong]) if wrong else "as expected"
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    """One sentence on stderr, and this exit code."""
+    print(sentence, file=sys.stderr)
+    raise SystemExit(code)
 
 
 def _write(file: Path, value: Any) -> None:

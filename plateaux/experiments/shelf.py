@@ -7,14 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from .._checks import known
+from .agreement import check_rules
 
 HERE = Path(__file__).parent
+INSTALLED = HERE / "scripts"
+NEEDED = {"config", "seconds", "numbers"}
 
 
 def folder() -> Path:
-    """The folder of the scripts: of the checkout, or of the installed package."""
-    places = (HERE / "scripts", HERE.parents[1] / "experiments")
-    return next((place for place in places if place.is_dir()), places[0])
+    """The folder of the scripts: of the installed package, or of the checkout."""
+    return INSTALLED if INSTALLED.is_dir() else HERE.parents[1] / "experiments"
+
+
+def code_state() -> dict[str, Any]:
+    """Which code runs: versions, and in a checkout the commit."""
+    from ..sweeps.manifest import git_state, versions
+
+    git = None if folder() == INSTALLED else git_state(folder())
+    return {"versions": versions(), "git": git}
 
 
 def names() -> list[str]:
@@ -54,15 +64,40 @@ def expected(name: str) -> dict[str, dict[str, Any]]:
 
     Returns:
         By size `config`, `seconds` on two cores, `numbers` and `rules`: those of the
-        size, then those that the file states for both.
+        size, then those that the file states for both. Empty without a file.
+
+    Raises:
+        ValueError: If the file is no such thing.
     """
     file = folder() / "expected" / f"{name}.json"
-    sizes = json.loads(file.read_text()) if file.exists() else {}
-    common = sizes.pop("rules", [])
-    return {
-        size: {**one, "rules": [*one.get("rules", []), *common]}
-        for size, one in sizes.items()
-    }
+    try:
+        sizes = json.loads(file.read_text())
+        common = sizes.pop("rules", [])
+        found = {
+            size: {**one, "rules": [*one.get("rules", []), *common]}
+            for size, one in sizes.items()
+        }
+        for one in found.values():
+            if missing := NEEDED - one.keys():
+                raise ValueError(f"{', '.join(sorted(missing))} must be there")
+            check_rules(one["rules"])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"The file {file} must say what experiment {name} gives at sizes full and "
+            f"smoke, but does not: {error}"
+        ) from error
+    return found
+
+
+def expected_of(name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Size and expectation of a configuration, whatever its parts; None if unknown."""
+    whole = lambda one: {**one, "parts": None}
+    for size, one in expected(name).items():
+        if whole(one["config"]) == whole(config):
+            return size, one
+    return None
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,20 @@ def proven_bounds(ready: list[Ready]) -> dict[str, float]:
 
 def environment() -> dict[str, Any]:
     """Versions and devices of this process."""
-    versions = {"python": platform.python_version()}
     return {
         "started": now(),
-        "versions": versions | {name: version(name) for name in PACKAGES},
+        "versions": versions(),
         "platform": platform.platform(),
         "device": ", ".join(sorted({str(d.device_kind) for d in jax.devices()})),
         "num_devices": jax.device_count(),
         "num_cores": os.cpu_count(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that decide results."""
+    python = {"python": platform.python_version()}
+    return python | {name: version(name) for name in PACKAGES}
 
 
 def version(package: str) -> str | None:
@@ -110,12 +115,13 @@ def fingerprint(problem: Problem) -> str:
     return digest.hexdigest()
 
 
-def git_state() -> dict[str, Any] | None:
-    """Commit of the working folder and whether it has changes; None outside git."""
-    commit = _git("rev-parse", "HEAD")
+def git_state(directory: Path = Path()) -> dict[str, Any] | None:
+    """Commit of a folder and whether its checkout has changes; None outside git."""
+    commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+    changes = _git(directory, "status", "--porcelain")
+    return {"commit": commit, "dirty": bool(changes)}
 
 
 def now() -> str:
@@ -165,10 +171,11 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def _git(*arguments: str) -> str | None:
+def _git(directory: Path, *arguments: str) -> str | None:
+    words = ["git", "-C", str(directory), *arguments]
     try:
         done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+            words, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
