@@ -7,10 +7,10 @@ of the last parameters for every h; the order, the slope of log distance in log 
 h ≤ 2⁻⁷; and the h at which descent leaves the flow (median distance 0.5), next to
 2/λ_max, the edge of stability, with the largest curvature along the flow.
 
-    python experiments/descent_to_flow.py [--lanes 64] [--out FOLDER]
+    python experiments/descent_to_flow.py [--smoke] [--out FOLDER]
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -18,14 +18,39 @@ import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
+from plateaux.experiments import main
 
-NEURONS, DATA, END = 10, 20, 16.0
-SCALES = (0.3, 1.0, 3.0)
-STEP_SIZES = tuple(2.0**-k for k in range(-3, 11))
-SMALL = 2.0**-7  # below it the order is fitted
+NEURONS = 10
+SMALL = 2.0**-7  # up to it the order is fitted
 FAR = 0.5  # relative distance that counts as having left the flow
-x = np.linspace(-1, 1, DATA)[:, None]
+COLORS = ("#0072B2", "#D55E00", "#009E73")
 KEEP = {"network": lambda problem, network: network}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which starts, for how long, by which steps.
+
+    Attributes:
+        lanes: Starts of every size.
+        scales: Sizes of the starts.
+        end: Flow time.
+        step_sizes: Of descent, falling; two at least are to be at most 2⁻⁷.
+        data: Points of sin 2πx on [−1, 1].
+        rtol: Tolerance of the flow.
+    """
+
+    lanes: int = 64
+    scales: tuple[float, ...] = (0.3, 1.0, 3.0)
+    end: float = 16.0
+    step_sizes: tuple[float, ...] = tuple(2.0**-k for k in range(-3, 11))
+    data: int = 20
+    rtol: float = 1e-10
+
+
+SMOKE = Config(
+    lanes=4, scales=(1.0,), end=8.0, step_sizes=(4.0, 1.0, 2.0**-3, 2.0**-8, 2.0**-10)
+)
 
 
 def starts(lanes: int, scale: float) -> px.TwoLayer:
@@ -51,14 +76,14 @@ def largest_curvature(problem, runs) -> np.ndarray:
     return np.asarray(values).max(axis=1)
 
 
-def distances(problem, networks, flows, step_size: float) -> np.ndarray:
+def distances(problem, networks, flows, step_size: float, end: float) -> np.ndarray:
     """Relative distance of descent's last parameters from the flow's; inf: diverged."""
     train = lambda network: px.descend(
         problem,
         network,
         px.gradient_descent(step_size),
-        num_steps=round(END / step_size),
-        save=px.every(round(END / step_size)),
+        num_steps=round(end / step_size),
+        save=px.every(round(end / step_size)),
         watch=False,
     )
     runs = jax.jit(jax.vmap(train))(networks)
@@ -67,49 +92,65 @@ def distances(problem, networks, flows, step_size: float) -> np.ndarray:
     return np.where(np.asarray(runs.outcome == px.Outcome.completed), gap, np.inf)
 
 
-def orders(table: np.ndarray) -> np.ndarray:
+def orders(table: np.ndarray, step_sizes) -> np.ndarray:
     """Slope of log distance in log h over small h, of every lane."""
-    small = np.asarray(STEP_SIZES) <= SMALL
-    return np.polyfit(np.log(np.asarray(STEP_SIZES)[small]), np.log(table[small]), 1)[0]
+    h = np.asarray(step_sizes)
+    small = h <= SMALL
+    return np.polyfit(np.log(h[small]), np.log(table[small]), 1)[0]
 
 
-def study(lanes: int, scale: float) -> dict:
+def study(config: Config, scale: float) -> dict:
     """Distances by step size and lane, and the curvature, for one scale."""
+    x = np.linspace(-1, 1, config.data)[:, None]
     problem = px.Problem(x, np.sin(2 * np.pi * x[:, 0]))
-    networks = starts(lanes, scale)
-    times = px.at(np.linspace(0, END, 33))
-    flows = px.flow_many(problem, networks, t1=END, rtol=1e-10, save=times, record=KEEP)
+    networks = starts(config.lanes, scale)
+    times = px.at(np.linspace(0, config.end, 33))
+    flows = px.flow_many(
+        problem, networks, t1=config.end, rtol=config.rtol, save=times, record=KEEP
+    )
     assert bool(jnp.all(flows.outcome == px.Outcome.completed))
-    table = np.stack([distances(problem, networks, flows, h) for h in STEP_SIZES])
+    from_flow = lambda h: distances(problem, networks, flows, h, config.end)
     return {
-        "distance": table,
+        "distance": np.stack([from_flow(h) for h in config.step_sizes]),
         "curvature": largest_curvature(problem, flows),
         "clean": np.asarray(flows.stats.num_ambiguous == 0),
     }
 
 
-def leaves_at(table: np.ndarray) -> float:
+def leaves_at(table: np.ndarray, step_sizes) -> float:
     """The step size at which the median distance passes FAR, on logarithmic axes."""
     median = np.median(table, axis=1)
     far = np.flatnonzero(median > FAR)
-    if not len(far) or far[-1] + 1 == len(STEP_SIZES):
+    if not len(far) or far[-1] + 1 == len(step_sizes):
         return np.nan
     k = far[-1]
     high = min(median[k], 1e3)
     share = np.log(FAR / median[k + 1]) / np.log(high / median[k + 1])
-    return STEP_SIZES[k + 1] * (STEP_SIZES[k] / STEP_SIZES[k + 1]) ** share
+    return step_sizes[k + 1] * (step_sizes[k] / step_sizes[k + 1]) ** share
 
 
-def draw(results: dict, path: Path) -> None:
+def numbers(result: dict, step_sizes) -> dict[str, float]:
+    """What is claimed of one scale."""
+    table = result["distance"]
+    order = orders(table, step_sizes)[result["clean"]]
+    return {
+        "order": np.median(order),
+        "within 0.1 of order 1": np.mean(np.abs(order - 1) < 0.1),
+        "edge of stability": 2 / np.median(result["curvature"]),
+        "leaves the flow at": leaves_at(table, step_sizes),
+    }
+
+
+def draw(results: dict, step_sizes, end: float, path: Path) -> None:
     """Distance against step size, one colour a scale, the edges of stability dashed."""
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for color, scale in zip(("C0", "C1", "C2"), results, strict=True):
+    for color, scale in zip(COLORS, results, strict=False):
         table = results[scale]["distance"]
         middle = np.median(table, axis=1)
         shown = np.isfinite(middle)
-        h = np.asarray(STEP_SIZES)[shown]
+        h = np.asarray(step_sizes)[shown]
         low, high = np.quantile(table[shown], [0.25, 0.75], axis=1)
         ax.plot(h, middle[shown], "o-", ms=4, color=color, label=f"scale {scale:g}")
         ax.fill_between(
@@ -117,7 +158,7 @@ def draw(results: dict, path: Path) -> None:
         )
         edge = 2 / np.median(results[scale]["curvature"])
         ax.axvline(edge, color=color, linestyle="--", linewidth=1)
-    guide = np.array([STEP_SIZES[-1], 2.0**-6])
+    guide = np.array([step_sizes[-1], 2.0**-6])
     ax.plot(guide, 3e-4 * guide / guide[0], color="black", linewidth=0.8)
     ax.text(guide[0] * 1.3, 8e-4, "slope 1", fontsize=9)
     ax.plot([], [], "--", color="grey", linewidth=1, label="2/λ_max of the scale")
@@ -125,37 +166,35 @@ def draw(results: dict, path: Path) -> None:
         xscale="log",
         yscale="log",
         xlabel="step size h",
-        ylabel="relative distance from the flow at time 16",
+        ylabel=f"relative distance from the flow at time {end:g}",
         ylim=(1e-5, 30),
     )
     ax.legend(frameon=False)
     fig.savefig(path, dpi=130)
 
 
-def main() -> None:
+def tell(scale: float, result: dict, found: dict[str, float], step_sizes) -> None:
+    """One scale in words, then the median distance of every step size."""
+    print(
+        f"scale {scale:g}: 2/λ_max {found['edge of stability']:.3f}, leaves the flow "
+        f"at h = {found['leaves the flow at']:.2g}; order {found['order']:.3f}, "
+        f"within 0.1 of 1: {found['within 0.1 of order 1']:.0%}"
+    )
+    for h, row in zip(step_sizes, result["distance"], strict=True):
+        failed = np.mean(~np.isfinite(row))
+        print(f"  h {h:.5f}  {np.median(row):.2e}  diverged {failed:.0%}")
+
+
+def run(config: Config, out: Path) -> dict:
     """Run all scales, print the table, draw it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lanes", type=int, default=64)
-    parser.add_argument("--out", type=Path, default=Path("runs/descent_to_flow"))
-    args = parser.parse_args()
-    results = {scale: study(args.lanes, scale) for scale in SCALES}
-    for scale, result in results.items():
-        table, clean = result["distance"], result["clean"]
-        slope = orders(table)[clean]
-        edge = 2 / np.median(result["curvature"])
-        print(f"scale {scale:g}: 2/λ_max {edge:.3f}, leaves the flow at", end=" ")
-        print(f"h = {leaves_at(table):.2g}; order {np.median(slope):.3f}", end=" ")
-        first = np.mean(np.abs(slope - 1) < 0.1)
-        print(f"(quartiles {np.quantile(slope, 0.25):.3f} to", end=" ")
-        print(f"{np.quantile(slope, 0.75):.3f}; within 0.1 of 1: {first:.0%})")
-        for h, row in zip(STEP_SIZES, table, strict=True):
-            failed = np.mean(~np.isfinite(row))
-            print(f"  h {h:.5f}  {np.median(row):.2e}  diverged {failed:.0%}")
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw(results, args.out / "descent_to_flow.png")
-    print(f"figure: {args.out / 'descent_to_flow.png'}")
+    results, found = {}, {}
+    for scale in config.scales:
+        results[scale] = study(config, scale)
+        found[f"scale {scale:g}"] = numbers(results[scale], config.step_sizes)
+        tell(scale, results[scale], found[f"scale {scale:g}"], config.step_sizes)
+    draw(results, config.step_sizes, config.end, out / "descent_to_flow.png")
+    return found
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

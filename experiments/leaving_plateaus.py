@@ -9,17 +9,16 @@ share of plateaus each method leaves, and its median steps and seconds to do so.
     python experiments/leaving_plateaus.py [--smoke] [--out FOLDER]
 """
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from trainers import Budget, Run, methods, train
+from trainers import LOOKS, Budget, Run, methods, train
 
 import plateaux as px
+from plateaux.experiments import main
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Config:
         horizon: Flow time of the start.
         excess: Largest (L − floor)/floor that counts as on a plateau.
         left: Relative fall below the floor that counts as having left.
+        methods: Names in `trainers`.
         budget: Steps of every method.
     """
 
@@ -42,10 +42,16 @@ class Config:
     horizon: float = 1000.0
     excess: float = 0.05
     left: float = 1e-3
+    methods: tuple[str, ...] = methods(1)
     budget: Budget = Budget(anls=200, descent=20_000, quasi_newton=1000, saves=400)
 
 
-SMOKE = Config(lanes=8, horizon=200.0, budget=Budget(5, 200, 20, 20))
+SMOKE = Config(
+    lanes=8,
+    horizon=200.0,
+    methods=("neuron", "gauss_newton", "gradient descent"),
+    budget=Budget(5, 200, 20, 20),
+)
 
 
 def starts(config: Config):
@@ -77,13 +83,11 @@ def left_at(run: Run, floors: np.ndarray, config: Config) -> np.ndarray:
 
 
 def row(run: Run, floors: np.ndarray, config: Config) -> dict[str, float]:
-    """Share left, and the median steps and seconds of all, inf if under half leave."""
+    """Share left, and the median steps of all, inf if under half leave."""
     steps = left_at(run, floors, config)
-    pace = run.seconds / len(steps) / run.steps[-1]
     return {
         "left": float(np.mean(np.isfinite(steps))),
         "steps": float(np.median(steps)),
-        "seconds": float(np.median(steps) * pace),
     }
 
 
@@ -92,14 +96,13 @@ def draw(runs: dict[str, Run], floors, config: Config, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    colors = plt.get_cmap("tab10").colors
-    for color, (name, run) in zip(colors, runs.items(), strict=False):
+    for name, run in runs.items():
         steps = np.sort(left_at(run, floors, config))
         share = np.arange(1, len(steps) + 1) / len(steps)
         seen = np.isfinite(steps)
         along = np.append(steps[seen], run.steps[-1])
         up = np.append(share[seen], np.mean(seen))
-        ax.step(along, up, where="post", color=color, label=name.replace("_", " "))
+        ax.step(along, up, where="post", label=name.replace("_", " "), **LOOKS[name])
     ax.set(
         xscale="log",
         xlabel="step",
@@ -111,31 +114,25 @@ def draw(runs: dict[str, Run], floors, config: Config, path: Path) -> None:
     plt.close(fig)
 
 
-def main() -> None:
+def run(config: Config, out: Path) -> dict:
     """Find the plateaus, try every method, print and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="few networks and steps")
-    parser.add_argument("--out", type=Path, default=Path("runs/leaving_plateaus"))
-    args = parser.parse_args()
-    config = SMOKE if args.smoke else Config()
     problem, networks, floors = plateaus(config)
     print(f"{len(floors)} of {config.lanes} networks stand on a plateau")
     if not len(floors):
         raise SystemExit("no plateau was found: raise the horizon or the excess")
-    runs = {name: train(name, problem, networks, config.budget) for name in methods(1)}
-    table = {name: row(run, floors, config) for name, run in runs.items()}
-    for name, numbers in table.items():
+    runs, found = {}, {}
+    for name in config.methods:
+        runs[name] = train(name, problem, networks, config.budget)
+        found[name] = row(runs[name], floors, config)
+        left, steps = found[name]["left"], found[name]["steps"]
+        pace = runs[name].seconds / len(floors) / runs[name].steps[-1]
         print(
-            f"  {name:20s} left {numbers['left']:.0%}  steps {numbers['steps']:.4g}"
-            f"  seconds {numbers['seconds']:.3g}"
+            f"  {name:20s} left {left:.0%}  steps {steps:.4g}  "
+            f"seconds {steps * pace:.3g}"
         )
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw(runs, floors, config, args.out / "leaving_plateaus.png")
-    result = {"config": asdict(config), "plateaus": len(floors), "numbers": table}
-    (args.out / "leaving_plateaus.json").write_text(json.dumps(result, indent=1))
-    print(f"figure and numbers: {args.out}")
+    draw(runs, floors, config, out / "leaving_plateaus.png")
+    return {"plateaus": len(floors), "methods": found}
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

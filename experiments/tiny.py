@@ -10,10 +10,11 @@ The loss falls, seems to stand still, falls again. Two definitions of standing s
 Look at the table: by slope there are a few long plateaus, by pattern thousands of short
 ones, because descent chatters across the boundaries along which the exact flow slides.
 The library tells sliding from standing, for any network, problem and optimiser, and
-never keeps every step in memory. Run: python experiments/tiny.py
+never keeps every step in memory. Run: python experiments/tiny.py [--smoke]
 """
 
 import functools as ft
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -82,24 +83,38 @@ def log_spaced(num_steps, num=200):
     return np.unique(np.append(0, np.rint(np.geomspace(1, num_steps, num)).astype(int)))
 
 
-def main(lanes=8, width=20, num_data=50, step_size=1e-2, num_steps=20_000):
-    """Train `lanes` networks and print what their plateaus are."""
-    x = jnp.linspace(-1, 1, num_data)
+@dataclass(frozen=True)
+class Config:
+    """How many networks, how wide, on how many data, and how long."""
+
+    lanes: int = 8
+    width: int = 20
+    num_data: int = 50
+    step_size: float = 1e-2
+    num_steps: int = 20_000
+
+
+def run(config, out=None):
+    """Train the networks, print what their plateaus are, and return their numbers."""
+    x = jnp.linspace(-1, 1, config.num_data)
     y = jnp.sin(2 * jnp.pi * x)
-    keys = jax.random.split(jax.random.key(0), lanes)
-    params = jax.vmap(lambda key: he(key, width))(keys)
-    run = jax.vmap(lambda p: train(p, x, y, step_size, num_steps))
-    _, losses, changed = jax.tree.map(np.asarray, run(params))
-    saved = log_spaced(num_steps)
+    keys = jax.random.split(jax.random.key(0), config.lanes)
+    params = jax.vmap(lambda key: he(key, config.width))(keys)
+    learn = jax.vmap(lambda p: train(p, x, y, config.step_size, config.num_steps))
+    _, losses, changed = jax.tree.map(np.asarray, learn(params))
+    saved, flat = log_spaced(config.num_steps), []
     print("lane  last loss  pattern changes  longest pattern  flat from - to (time)")
     for lane, (loss_at, change) in enumerate(zip(losses, changed, strict=True)):
-        longest = np.ptp(plateaus_by_pattern(change, step_size), axis=1).max()
-        flat = plateaus_by_slope(step_size * saved, loss_at[saved])
-        spans = ", ".join(f"{start:.3g} - {end:.3g}" for start, end in flat)
+        longest = np.ptp(plateaus_by_pattern(change, config.step_size), axis=1).max()
+        flat.append(plateaus_by_slope(config.step_size * saved, loss_at[saved]))
+        spans = ", ".join(f"{start:.3g} - {end:.3g}" for start, end in flat[-1])
         columns = f"{lane:4d} {loss_at[-1]:10.4f} {change.sum():16d} {longest:16.2f}"
         print(f"{columns}  {spans}")
+    numbers = {"flat": [len(spans) for spans in flat], "last_loss": losses[:, -1]}
+    return numbers | {"pattern_changes": changed.sum(axis=1)}
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    from plateaux.experiments import main
+
+    main(__file__, run, smoke=Config(lanes=2, num_steps=4000))

@@ -68,6 +68,19 @@ DESCENT: dict[str, Callable[[], Any]] = {
     "l-bfgs": lambda: optax.lbfgs(),
 }
 
+# Okabe & Ito (2008), and how a line of the method is drawn
+LOOKS: dict[str, dict[str, str]] = {
+    "joint": {"color": "#0072B2"},
+    "neuron": {"color": "#D55E00"},
+    "exact": {"color": "#009E73"},
+    "gauss_newton": {"color": "#CC79A7", "linestyle": "--"},
+    "variable_projection": {"color": "#E69F00", "linestyle": "--"},
+    "levenberg_marquardt": {"color": "#56B4E9", "linestyle": "--"},
+    "gradient descent": {"color": "#000000", "linestyle": ":"},
+    "adam": {"color": "#D55E00", "linestyle": ":"},
+    "l-bfgs": {"color": "#0072B2", "linestyle": ":"},
+}
+
 
 def methods(in_dim: int) -> tuple[str, ...]:
     """Names of all methods; the exact solve of a neuron needs one input."""

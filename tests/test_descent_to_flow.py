@@ -5,19 +5,19 @@ import numpy as np
 from .experiment_files import load
 
 study = load("descent_to_flow")
-STEPS = np.asarray(study.STEP_SIZES)
+STEPS = np.asarray(study.Config().step_sizes)
 
 
 def test_the_order_is_the_slope_at_small_steps():
     table = np.stack([0.1 * STEPS, 2 * STEPS**2], axis=1)
     table[STEPS > study.SMALL] = np.inf
-    np.testing.assert_allclose(study.orders(table), [1, 2])
+    np.testing.assert_allclose(study.orders(table, STEPS), [1, 2])
 
 
 def test_the_edge_is_where_the_median_distance_passes_a_half():
     table = np.stack([STEPS, 2 * STEPS, 10 * STEPS], axis=1)
-    np.testing.assert_allclose(study.leaves_at(table), 0.25)
-    assert np.isnan(study.leaves_at(1e-3 * table))
+    np.testing.assert_allclose(study.leaves_at(table, STEPS), 0.25)
+    assert np.isnan(study.leaves_at(1e-3 * table, STEPS))
 
 
 def test_one_flow_and_its_descent():

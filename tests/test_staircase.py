@@ -1,15 +1,14 @@
 """experiments/staircase.py: its expected numbers are those of the closed forms."""
 
-import json
-
 import numpy as np
 
 import plateaux as px
+from plateaux.experiments import shelf
 
 from .experiment_files import load
 
 study = load("staircase")
-EXPECTED = json.loads(study.EXPECTED.read_text())["numbers"]
+EXPECTED = shelf.expected("staircase")["full"]["numbers"]
 
 
 def test_expected_floors_are_those_of_two_lines():
@@ -47,9 +46,3 @@ def test_the_joint_method_goes_on_to_the_best_of_all():
     np.testing.assert_allclose(losses, EXPECTED["anls_losses"], rtol=1e-9)
     found = [study.left_of_kink(problem, run.network) for run in runs.values()]
     assert found == EXPECTED["anls_left_of_kink"]
-
-
-def test_differences_are_named():
-    assert study.disagreements(EXPECTED, EXPECTED) == []
-    other = EXPECTED | {"last_loss": 0.0037, "floors": EXPECTED["floors"][:-1]}
-    assert study.disagreements(other, EXPECTED) == ["floors", "last_loss"]

@@ -95,7 +95,7 @@ def test_pattern_spans_by_hand():
 
 
 def test_it_prints_one_line_a_lane(capsys):
-    tiny.main(lanes=2, width=4, num_data=6, num_steps=50)
+    tiny.run(tiny.Config(lanes=2, width=4, num_data=6, num_steps=50))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["lane", "0", "1"]
 
@@ -108,4 +108,4 @@ def test_it_is_one_page_of_plain_jax():
         for line in text.splitlines()
         if line.startswith(("import ", "from "))
     }
-    assert imported == {"functools", "jax", "numpy"}
+    assert imported == {"dataclasses", "functools", "jax", "numpy"}
