@@ -7,18 +7,16 @@ every method: quantiles of final error over that bound; drawn: the whole distrib
     python experiments/final_losses.py [--smoke] [--out FOLDER]
 """
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from least_squares_training import bound, starts
-from trainers import Budget, rmse, train
+from trainers import LOOKS, Budget, rmse, train
 
 import plateaux as px
+from plateaux.experiments import main
 
 
 @dataclass(frozen=True)
@@ -42,46 +40,25 @@ class Config:
     budget: Budget = Budget(anls=100, descent=10_000, quasi_newton=500, saves=2)
 
 
-SMOKE = Config(lanes=8, chunk=4, budget=Budget(10, 100, 10, 2))
+LEVELS = {"best": 0.0, "10 %": 0.1, "50 %": 0.5, "90 %": 0.9, "worst": 1.0}
+SMOKE = Config(
+    lanes=8, chunk=4, methods=("joint", "adam"), budget=Budget(10, 100, 10, 2)
+)
 
 
-def finals(config: Config) -> tuple[float, dict[str, np.ndarray], dict[str, float]]:
-    """The bound, and by method the final errors and seconds."""
+def finals(config: Config) -> tuple[float, dict[str, np.ndarray]]:
+    """The bound, and by method the final errors."""
     x = jnp.linspace(0, 1, config.data)[:, None]
     problem = px.Problem(x, jnp.sin(2 * jnp.pi * x[:, 0]))
     networks = starts(problem, config.neurons, config.lanes)
-    errors, seconds = {}, {}
+    errors = {}
     for name in config.methods:
-        run = train(name, problem, networks, config.budget, config.chunk)
-        errors[name] = rmse(problem, run.losses.min(axis=1))
-        seconds[name] = run.seconds
-        print(f"  {name}: {seconds[name]:.0f} seconds", flush=True)
+        done = train(name, problem, networks, config.budget, config.chunk)
+        errors[name] = rmse(problem, done.losses.min(axis=1))
+        print(f"  {name}: {done.seconds:.0f} seconds")
     lowest = bound(problem, config.neurons)
     assert lowest is not None
-    return lowest, errors, seconds
-
-
-def main() -> None:
-    """Train, print quantiles, draw the distributions."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="eight networks")
-    parser.add_argument("--out", type=Path, default=Path("runs/final_losses"))
-    args = parser.parse_args()
-    config = SMOKE if args.smoke else Config()
-    lowest, errors, seconds = finals(config)
-    print(f"error over the best possible, {lowest:.4e}:")
-    table = {}
-    for name, values in errors.items():
-        levels = np.quantile(values / lowest, [0.0, 0.1, 0.5, 0.9, 1.0])
-        table[name] = dict(
-            zip(("best", "10%", "50%", "90%", "worst"), levels.tolist(), strict=True)
-        )
-        print(f"  {name:14s}", "  ".join(f"{level:8.4g}" for level in levels))
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw({k: v / lowest for k, v in errors.items()}, args.out / "final_losses.png")
-    result = {"config": asdict(config), "numbers": table, "seconds": seconds}
-    (args.out / "final_losses.json").write_text(json.dumps(result, indent=1))
-    print(f"figure and numbers: {args.out}")
+    return lowest, errors
 
 
 def draw(ratios: dict[str, np.ndarray], path: Path) -> None:
@@ -91,7 +68,8 @@ def draw(ratios: dict[str, np.ndarray], path: Path) -> None:
     fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for name, values in ratios.items():
         share = np.arange(1, len(values) + 1) / len(values)
-        ax.step(np.sort(values), share, where="post", label=name.replace("_", " "))
+        label = name.replace("_", " ")
+        ax.step(np.sort(values), share, where="post", label=label, **LOOKS[name])
     ax.axvline(1, color="black", lw=0.8)
     ax.set(
         xscale="log",
@@ -100,10 +78,23 @@ def draw(ratios: dict[str, np.ndarray], path: Path) -> None:
         ylim=(0, 1.02),
     )
     ax.legend(frameon=False)
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=100)
     plt.close(fig)
 
 
+def run(config: Config, out: Path) -> dict:
+    """Train, print quantiles, draw the distributions."""
+    lowest, errors = finals(config)
+    ratios = {name: values / lowest for name, values in errors.items()}
+    draw(ratios, out / "final_losses.png")
+    print(f"error over the best possible, {lowest:.4e}: {', '.join(LEVELS)}")
+    quantiles = {}
+    for name, values in ratios.items():
+        levels = np.quantile(values, list(LEVELS.values()))
+        quantiles[name] = dict(zip(LEVELS, levels.tolist(), strict=True))
+        print(f"  {name:14s}", "  ".join(f"{level:8.4g}" for level in levels))
+    return {"best possible": lowest, "over the best possible": quantiles}
+
+
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

@@ -47,12 +47,13 @@ def test_a_plateau_is_left_below_its_floor():
 
 
 def test_targets_and_bounds():
-    problems = targets.targets()
-    assert len(problems) == 8
-    problem, width = problems["x², n = 4"]
+    assert len(targets.TARGETS) == 8
+    for part, words in targets.TARGETS.items():
+        assert words.endswith(f"n = {targets.target(part)[1]}")
+    problem, width = targets.target("square-4")
     # groups of twenty: the residual sum of squares of a parabola on each
     q, step = 20, 1 / 99
     square = 5 * step**4 * q * (q**2 - 1) * (q**2 - 4) / 180 / 100
     np.testing.assert_allclose(targets.bound(problem, width), np.sqrt(square))
-    plane, _ = problems["sin πx₁ sin πx₂, n = 20"]
+    plane, _ = targets.target("plane-20")
     assert targets.bound(plane, 3) is None

@@ -57,7 +57,7 @@ class Check:
     """Run also what the results folder holds already, made by this very code."""
     jobs: int = 2
     """Experiments at a time, each on one core."""
-    out: Path = Path("runs")
+    out: Path = Path("runs", "experiments")
     """The folder of the results; those of smoke size are in its folder smoke."""
     json: bool = False
     """Print the result as JSON."""

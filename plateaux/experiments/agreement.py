@@ -62,7 +62,7 @@ def as_json(value: Any) -> str:
     """
     text = json.dumps(value, indent=1, ensure_ascii=False)
     row = lambda match: "[" + ", ".join(re.split(r",\s+", match[1].strip())) + "]"
-    return re.sub(r"\[([-\w.+,\s]*)\]", row, text)
+    return re.sub(r'\[([-\w.+,\s"]*)\]', row, text)
 
 
 def disagreements(

@@ -13,6 +13,8 @@ from .shelf import code_state, expected_of
 from .waiting import ticking
 
 MANIFEST, NUMBERS = "manifest.json", "numbers.json"
+# not in runs itself: a sweep of the same name has its manifest in runs/NAME
+OUT = Path("runs", "experiments")
 Config = TypeVar("Config")
 Run = Callable[[Any, Path], dict[str, Any]]
 
@@ -96,7 +98,7 @@ def _options(name: str, docstring: str, smoke: Any) -> tuple[Any, Path]:
     except ImportError:
         _end("Experiments need tyro; run `pip install 'plateaux[all]'`.", 2)
     short, kind = "--smoke" in sys.argv[1:], type(smoke)
-    out = Path("runs", "smoke", name) if short else Path("runs", name)
+    out = OUT / "smoke" / name if short else OUT / name
     by_path = not Path(sys.argv[0]).is_absolute()
     options = tyro.cli(
         Options[kind],
