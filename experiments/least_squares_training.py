@@ -141,7 +141,7 @@ def draw(part: str, runs: dict[str, Run], path: Path) -> None:
 
 
 def run(config: Config, out: Path) -> dict:
-    """Run every target, print its table, draw it; sin 2πx, n = 10 is the main figure."""
+    """Run every target, print its table, draw it; sin 2πx, n = 10 stands for all."""
     numbers = {}
     for part in config.parts:
         runs, numbers[part] = study(part, config)

@@ -166,6 +166,8 @@ def _holds(found: Any, wanted: Any, rule: dict[str, Any]) -> bool:
 
 def _numbers(value: Any) -> np.ndarray:
     """The value as floats, "inf" and "nan" among them."""
+    if value is None:
+        raise TypeError("None is no number.")
     return np.asarray(value).astype(float)
 
 
