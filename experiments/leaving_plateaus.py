@@ -47,9 +47,12 @@ class Config:
 
 
 SMOKE = Config(
-    lanes=8,
-    horizon=200.0,
-    methods=("neuron", "gauss_newton", "gradient descent"),
+    lanes=6,
+    neurons=4,
+    data=10,
+    horizon=50.0,
+    excess=0.2,
+    methods=("neuron", "gradient descent"),
     budget=Budget(5, 200, 20, 20),
 )
 

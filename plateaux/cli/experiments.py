@@ -111,14 +111,14 @@ def run(name: str, options: Sequence[str]) -> int:
     import subprocess
     import sys
 
-    from ..experiments import find
+    from ..experiments import shelf
 
     try:
-        script = find(name)
+        script = shelf.find(name)
     except ValueError as error:
         refuse(error)
     words = [sys.executable, str(script), *options]
-    return subprocess.run(words, check=False).returncode
+    return subprocess.run(words, env=shelf.environment(), check=False).returncode
 
 
 def _seconds(one: Any, size: str) -> str:

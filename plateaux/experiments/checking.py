@@ -1,7 +1,6 @@
 """Checking many experiments: each in a process of its own, some at a time."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -54,7 +53,7 @@ class _Processes:
 
     def run(self, words: Sequence[str], log: Path) -> int:
         """Run a command, its words into a file; the exit code."""
-        environment = {**os.environ, **ENVIRONMENT}
+        environment = {**shelf.environment(), **ENVIRONMENT}
         with log.open("w") as file:
             with self.lock:
                 if self.closed:
@@ -115,7 +114,7 @@ def check(
 
 def _seconds(name: str, size: str) -> float:
     try:
-        return shelf.expected(name)[size]["seconds"]
+        return float(shelf.expected(name)[size]["seconds"])
     except (ValueError, KeyError):  # told when its turn comes
         return 0.0
 

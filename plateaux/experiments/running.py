@@ -129,7 +129,9 @@ def _manifest(name: str, config: Any, seconds: float, wrong: list[str] | None) -
 def _verdict(wrong: list[str] | None) -> str:
     if wrong is None:
         return "no numbers are expected of this configuration"
-    return "\n".join(["differs:", *wrong]) if wrong else "as expected"
+    return (
+        "\n".join(["differs:", *wrong, "not as expected"]) if wrong else "as expected"
+    )
 
 
 def _end(sentence: str, code: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ def code_state() -> dict[str, Any]:
 
     git = None if folder() == INSTALLED else git_state(folder())
     return {"versions": versions(), "git": git}
+
+
+def environment() -> dict[str, str]:
+    """That of a process that runs a script, so that it takes this very code."""
+    if folder() == INSTALLED:
+        return dict(os.environ)
+    path = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def names() -> list[str]:
@@ -72,6 +81,8 @@ def expected(name: str) -> dict[str, dict[str, Any]]:
     file = folder() / "expected" / f"{name}.json"
     try:
         sizes = json.loads(file.read_text())
+        if not isinstance(sizes, dict):
+            raise TypeError("it is no table")
         common = sizes.pop("rules", [])
         found = {
             size: {**one, "rules": [*one.get("rules", []), *common]}
