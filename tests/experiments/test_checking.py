@@ -147,7 +147,8 @@ from plateaux import cli
 from plateaux.experiments import shelf
 folder = Path(sys.argv[1])
 shelf.folder = lambda: folder
-sys.exit(cli.main(["experiments", "check", "--jobs", "2", "--out", str(folder / "out")]))
+words = ["experiments", "check", "--jobs", "2", "--out", str(folder / "out")]
+sys.exit(cli.main(words))
 """
 
 
