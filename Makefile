@@ -13,7 +13,7 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
-.PHONY: demo test test-all lint format types docs bench clean
+.PHONY: demo test test-all experiments lint format types docs bench clean
 
 demo: $(VENV)/.installed-all  ## run the main job and write its report
 	$(BIN)/plateaux sweep run experiments/quick.toml --out runs/quick
@@ -27,6 +27,11 @@ test: $(VENV)/.installed-all-test  ## the fast tests and every example of the do
 
 test-all: $(VENV)/.installed-all-test  ## the slow tests as well
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "" $(ARGS)
+
+experiments: $(VENV)/.installed-all  ## all at smoke size, their numbers compared
+	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
+		&& export XLA_FLAGS=$(QUICK); \
+	$(BIN)/plateaux experiments check --jobs $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.installed-all-lint  ## style
 	$(BIN)/ruff check
@@ -56,7 +61,7 @@ bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left
 	$(BIN)/python benchmarks/sweeps.py
 
 clean:
-	rm -rf $(VENV) docs/_build dist runs/quick
+	rm -rf $(VENV) docs/_build dist runs/quick runs/experiments
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("plateaux needs Python 3.11 or later, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

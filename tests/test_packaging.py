@@ -85,7 +85,7 @@ def test_the_console_script_exists():
 
 def test_ci_checks_everything():
     script = (ROOT / ".ci" / "run").read_text()
-    for target in ("test", "lint", "types", "docs"):
+    for target in ("test", "lint", "types", "docs", "experiments"):
         assert re.search(rf"^make {target}$", script, re.M)
         assert re.search(rf"^{target}: ", (ROOT / "Makefile").read_text(), re.M)
     subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
