@@ -160,17 +160,17 @@ def draw(results: dict, step_sizes, end: float, path: Path) -> None:
         ax.axvline(edge, color=color, linestyle="--", linewidth=1)
     guide = np.array([step_sizes[-1], 2.0**-6])
     ax.plot(guide, 3e-4 * guide / guide[0], color="black", linewidth=0.8)
-    ax.text(guide[0] * 1.3, 8e-4, "slope 1", fontsize=9)
+    ax.text(guide[0], 6e-4, "slope 1", fontsize=9, va="bottom", rotation=26)
     ax.plot([], [], "--", color="grey", linewidth=1, label="2/λ_max of the scale")
     ax.set(
         xscale="log",
         yscale="log",
-        xlabel="step size h",
+        xlabel="step size h (flow time)",
         ylabel=f"relative distance from the flow at time {end:g}",
         ylim=(1e-5, 30),
     )
     ax.legend(frameon=False)
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=100)
 
 
 def tell(scale: float, result: dict, found: dict[str, float], step_sizes) -> None:

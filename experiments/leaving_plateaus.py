@@ -113,7 +113,7 @@ def draw(runs: dict[str, Run], floors, config: Config, path: Path) -> None:
         ylim=(0, 1.02),
     )
     ax.legend(frameon=False, fontsize=8)
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=100)
     plt.close(fig)
 
 

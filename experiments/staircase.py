@@ -105,7 +105,8 @@ def draw(run: px.Trajectory, table, bound: float, path: Path) -> None:
 
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     px.plot.floors(run.times, run.losses, table, bound=bound, ax=ax)
-    fig.savefig(path, dpi=130)
+    ax.legend(loc="upper right")
+    fig.savefig(path, dpi=100)
 
 
 def run(config: Config, out: Path) -> dict:

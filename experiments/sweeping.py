@@ -1,5 +1,6 @@
 """A sweep as an experiment: its TOML file, what is stored, its groups in numbers."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from plateaux.report import groups
 from plateaux.report.words import hidden_units
 
 QUARTILES = ("25 %", "50 %", "75 %")
+FEW = 8
 
 
 def specification(script: str, **tables: dict) -> px.sweeps.SweepSpec:
@@ -79,14 +81,20 @@ def tell(found: dict[str, dict]) -> None:
 
 
 def draw(points: list[groups.Group], path: Path) -> None:
-    """How long plateaus by slope last after the first one, a curve a group."""
+    """How long plateaus by slope last after the first one.
+
+    One curve a group, of groups with at least FEW plateaus.
+    """
     import matplotlib.pyplot as plt
 
-    found = {of.label: groups.summary(of, groups.LATER).dwell for of in points}
-    curves = {label: curve for label, curve in found.items() if curve is not None}
+    curves = {}
+    for of in points:
+        found = groups.summary(of, groups.LATER)
+        if found.dwell is not None and found.pooled_plateaus >= FEW:
+            curves[re.sub(r"\w+\.name=", "", of.label)] = found.dwell
     if not curves:
         return
-    fig, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
     px.plot.survival_curves(curves, time_unit=points[0].time_unit, ax=ax)
     fig.savefig(path, dpi=100)
     plt.close(fig)
