@@ -9,8 +9,7 @@ The loss falls, seems to stand still, falls again. Two definitions of standing s
 
 Look at the table: by slope there are a few long plateaus, by pattern thousands of short
 ones, because descent chatters across the boundaries along which the exact flow slides.
-The library tells sliding from standing, for any network, problem and optimiser, and
-never keeps every step in memory. Run: python experiments/tiny.py [--smoke]
+The library tells the two apart. Run: python experiments/tiny.py [--smoke]
 """
 
 import functools as ft

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,7 @@ class _Processes:
 
 def check(
     names: Sequence[str], out: Path, size: str, *, jobs: int, again: bool = False
-) -> Iterator[Checked]:
+) -> Generator[Checked]:
     """Run experiments, the longest first, and compare their numbers.
 
     Results that the folder holds already are compared and not made again, if they were
