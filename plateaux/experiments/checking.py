@@ -77,7 +77,7 @@ class _Processes:
 
 def check(
     names: Sequence[str], out: Path, size: str, *, jobs: int, again: bool = False
-) -> Generator[Checked]:
+) -> Generator[Checked, None, None]:
     """Run experiments, the longest first, and compare their numbers.
 
     Results that the folder holds already are compared and not made again, if they were
