@@ -61,7 +61,7 @@ def test_experiments_are_run_one_process_each_and_compared(folder):
 
 
 def test_old_numbers_of_a_run_that_fails_are_not_taken_for_new_ones(folder):
-    shelves.put(folder, "one", body="sys.exit(1)")
+    shelves.put(folder, "one").write_text("raise SystemExit(1)")
     out = folder / "out" / "one"
     out.mkdir(parents=True)
     (out / running.NUMBERS).write_text(json.dumps(shelves.size(1)["numbers"]))
