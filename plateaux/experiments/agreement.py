@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+STORED = 1e-7  # to this expected numbers are written down
 KINDS = ({"rtol"}, {"atol"}, {"rtol", "atol"}, {"factor"}, {"at_most"}, {"overlap"})
 
 
@@ -151,8 +152,11 @@ def _holds(found: Any, wanted: Any, rule: dict[str, Any]) -> bool:
         return False
     match rule:
         case {"overlap": _}:
-            within = (ours[..., 1] <= theirs[..., 2]) & (theirs[..., 1] <= ours[..., 2])
-            return bool(np.all(within))
+            low, high = (
+                np.maximum(ours, theirs)[..., 1],
+                np.minimum(ours, theirs)[..., 2],
+            )
+            return bool(np.all((low <= high) | np.isclose(low, high, STORED, 0)))
         case {"at_most": most}:
             return bool(np.all(ours <= most))
         case {"factor": factor}:

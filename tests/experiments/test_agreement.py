@@ -68,6 +68,8 @@ def test_without_a_rule_values_must_be_equal():
         ([[2, 1, 3], [2, 1, 3]], [[2, 1, 3], [9, 8, 10]], {"overlap": True}, False),
         ([[2, 1, 3], [2, 1, 3]], [[2, 1, 3], [3, 2, 10]], {"overlap": True}, True),
         ([2, 1, np.inf], ["inf", 3, "inf"], {"overlap": True}, True),
+        ([0.15, 0.15 + 1e-15, 0.15 + 1e-15], [0.15] * 3, {"overlap": True}, True),
+        ([0.15, 0.1501, 0.1501], [0.15] * 3, {"overlap": True}, False),
         ("left", "left", {"rtol": 0.1}, True),
         ("left", "right", {"rtol": 0.1}, False),
         (None, None, {"overlap": True}, True),
