@@ -6,21 +6,39 @@ of the initial plateau, on the secondary one (or at the end of the descent, wher
 one is not reached) and at the end: the cosines of all pairs of input weights in order,
 the number of directions and the mean |cos| with ẑ weighted by size.
 
-    python experiments/condensation_maps.py [--width 64] [--out FOLDER]
+    python experiments/condensation_maps.py [--smoke] [--out FOLDER]
 """
 
-import argparse
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawing import save
 
 import plateaux as px
+from plateaux.experiments import main
 
-ACTIVATIONS = ("tanh", "erf", "sin", "relu")
-END = 300.0
+
+@dataclass(frozen=True)
+class Config:
+    """One run for each activation.
+
+    Attributes:
+        activations: A row of the figure each.
+        width: Neurons n; all weights have standard deviation 1/n.
+        horizon: Flow time.
+        saves: Saved times after the start.
+    """
+
+    activations: tuple[str, ...] = ("tanh", "erf", "sin", "relu")
+    width: int = 64
+    horizon: float = 300.0
+    saves: int = 150
+
+
+SMOKE = Config(("tanh", "relu"), width=16, horizon=20.0, saves=60)
 RECORD = {
     "similarity": px.diagnostics.cosine_similarity,
     "order": px.diagnostics.display_order,
@@ -28,16 +46,17 @@ RECORD = {
 }
 
 
-def train(activation: str, width: int) -> tuple[px.Problem, px.Trajectory]:
+def train(activation: str, config: Config) -> tuple[px.Problem, px.Trajectory]:
     """The flow from small weights."""
     problem = px.problems.sine_and_square()
     start = px.networks.small(
-        jax.random.key(0), width=width, in_dim=1, activation=activation
+        jax.random.key(0), width=config.width, in_dim=1, activation=activation
     )
-    save = px.at(np.concatenate([[0.0], np.geomspace(0.1, END, 150)]))
+    times = np.geomspace(0.1, config.horizon, config.saves)
+    options = {"t1": config.horizon, "rtol": 1e-7, "record": RECORD}
     events = {"max_events": 8192} if activation == "relu" else {}
-    options = {"t1": END, "rtol": 1e-7, "save": save, "record": RECORD, **events}
-    return problem, px.flow(problem, start, **options)
+    options["save"] = px.at(np.append(0.0, times))
+    return problem, px.flow(problem, start, **options, **events)
 
 
 def moments(problem: px.Problem, run: px.Trajectory) -> dict[str, int]:
@@ -47,51 +66,64 @@ def moments(problem: px.Problem, run: px.Trajectory) -> dict[str, int]:
     number = lambda time: int(np.argmin(np.abs(times - min(float(time), times[-1]))))
     on = np.isfinite(found.entry)
     middle = jnp.sqrt(found.entry * jnp.minimum(found.exit, times[-1]))
-    second = ("on the secondary plateau", middle) if on else ("descended", found.t90)
-    named = [("start", 0.0), ("end of the initial plateau", found.t10), second]
-    return {name: number(time) for name, time in [*named, ("end", times[-1])]}
+    named = {
+        "start": 0.0,
+        "end of the initial plateau": found.t10,
+        "at the affine predictor": middle if on else found.t90,
+        "end": times[-1],
+    }
+    return {name: number(time) for name, time in named.items()}
 
 
-def main() -> None:
-    """Run, print, draw."""
+def row(run: px.Trajectory, i: int) -> dict:
+    """What is claimed of a saved time."""
+    of = jax.tree.map(lambda a: a[i], run.saved["condensation"])
+    return {
+        "time": float(run.times[i]),
+        "loss": float(run.losses[i]),
+        "directions": int(of.num_directions),
+        "weighted_alignment": float(of.weighted_alignment),
+        "participation": float(of.participation),
+    }
+
+
+def draw(runs: dict, path: Path) -> None:
+    """Cosines between neurons, a row an activation and a column a moment."""
     import matplotlib.pyplot as plt
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--out", type=Path, default=Path("runs/condensation_maps"))
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    shape = {"layout": "constrained", "figsize": (13, 3.1 * len(ACTIVATIONS))}
-    fig, axes = plt.subplots(len(ACTIVATIONS), 4, **shape)
-    numbers: dict[str, dict] = {}
-    for row, activation in zip(axes, ACTIVATIONS, strict=True):
-        problem, run = train(activation, args.width)
-        numbers[activation] = {"outcome": run.outcome._value.tolist()}
-        for ax, (name, i) in zip(row, moments(problem, run).items(), strict=True):
-            at = jax.tree.map(lambda a, i=i: np.asarray(a[i]), run.saved)
-            px.plot.condensation_map(at["similarity"], at["order"], ax=ax)
-            time = float(run.times[i])
-            ax.set_title(f"{activation}: {name}\nt = {time:.3g}", fontsize="small")
+    layout = {"layout": "compressed", "sharex": True, "sharey": True}
+    size = (11, 3.1 * len(runs))
+    fig, axes = plt.subplots(len(runs), 4, squeeze=False, figsize=size, **layout)
+    for across, (activation, (run, times)) in zip(axes, runs.items(), strict=True):
+        for ax, (name, i) in zip(across, times.items(), strict=True):
+            similarity, order = (run.saved[k][i] for k in ("similarity", "order"))
+            px.plot.condensation_map(np.asarray(similarity), np.asarray(order), ax=ax)
+            words = f"{activation}, {name}\ntime {float(run.times[i]):.3g}"
+            ax.set_title(words, fontsize="small")
             ax.set(xlabel="", ylabel="")
-            of = at["condensation"]
-            numbers[activation][name] = {
-                "time": time,
-                "loss": float(run.losses[i]),
-                "directions": int(of.num_directions),
-                "weighted_alignment": float(of.weighted_alignment),
-                "participation": float(of.participation),
-            }
-            words = ", ".join(
-                f"{k} {v:.3g}" for k, v in numbers[activation][name].items()
-            )
-            print(f"{activation}, {name}: {words}")
+            if ax is not across[-1]:  # one colour bar a row
+                ax.images[0].colorbar.remove()
+    fig.supxlabel("neuron, in order of direction")
     fig.supylabel("neuron, in order of direction")
-    fig.savefig(args.out / "condensation_maps.png", dpi=110)
-    file = args.out / "condensation_maps.json"
-    file.write_text(json.dumps(numbers, indent=1) + "\n")
-    print(f"figure and numbers: {args.out}")
+    save(fig, path, dpi=75)
+
+
+def run(config: Config, out: Path) -> dict:
+    """Run, print, draw."""
+    runs, numbers = {}, {}
+    for activation in config.activations:
+        problem, made = train(activation, config)
+        times = moments(problem, made)
+        runs[activation] = made, times
+        numbers[activation] = {name: row(made, i) for name, i in times.items()}
+        numbers[activation]["completed"] = bool(made.outcome == px.Outcome.completed)
+        for name in times:
+            told = numbers[activation][name].items()
+            words = ", ".join(f"{key} {value:.3g}" for key, value in told)
+            print(f"{activation}, {name}: {words}", flush=True)
+    draw(runs, out / "condensation_maps.png")
+    return numbers
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

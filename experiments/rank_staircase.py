@@ -6,37 +6,48 @@ Xavier, uniform and structured first weights. Printed: loss and ε-ranks of both
 layers at listed steps, the steps of the rank and the drops of the loss they belong to,
 Spearman correlations, the lower bound of the error by ε-rank next to the error.
 
+Adam from Xavier weights, whose biases are 0, is chaotic, as the target is odd: the
+gradients of the biases are rounding errors that Adam brings to full size. Starts that
+differ by 1e-13 have losses from 0.045 to 0.068 after 1000 steps and from 8e-6 to 1.3e-4
+after 10 000.
+
     python experiments/rank_staircase.py [--smoke] [--out FOLDER]
 """
 
-import argparse
 import functools as ft
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from drawing import save
 
 import plateaux as px
+from plateaux.experiments import main
 
 WIDTH, STEP_SIZE = 50, 0.05
 EPSILONS = (1e-3, 1e-6)  # of Gram matrices in L²(−1, 1), weights of sum 2
 BOUNDS = tuple(10.0**-k for k in range(2, 11))
-GAMMAS = (5.0, 15.0, 40.0)
-SMOKE = 0.02  # share of the steps
-EXPECTED = Path(__file__).parent / "expected" / "rank_staircase.json"
-# Largest factor between losses, and distance between ranks. With Adam, Xavier weights,
-# zero biases and an odd target the gradients of the biases are round-off that Adam
-# normalises: starts that differ by 1e-13 have losses from 0.045 to 0.068 after 1000
-# steps and from 8e-6 to 1.3e-4 after 10 000.
-TOLERANCES = {
-    "gradient descent, Xavier": (1.001, 0),
-    "Adam, Xavier": (20.0, 6),
-    "Adam, uniform": (1.1, 1),
-}
-ELSE = (1.02, 0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All runs.
+
+    Attributes:
+        share: Of the steps of every run.
+        saves: Saved steps, about, beside the listed ones.
+        gammas: Of the structured first layers; the last one is drawn.
+    """
+
+    share: float = 1.0
+    saves: int = 150
+    gammas: tuple[float, ...] = (5.0, 15.0, 40.0)
+
+
+SMOKE = Config(share=0.02, saves=20, gammas=(40.0,))
 
 
 @ft.cache
@@ -98,15 +109,15 @@ RECORD = {
 }
 
 
-def train(network, optimizer, num_steps: int, listed, times: int = 150):
+def train(network, optimizer, num_steps: int, listed, saves: int = 150):
     """A run saved at listed steps and log-spaced ones; gradient descent if None."""
-    steps = px.log_spaced(times).steps(num_steps, None)
+    steps = px.log_spaced(saves).steps(num_steps, None)
     steps = np.union1d(steps, [s for s in listed if s <= num_steps])
     unit = STEP_SIZE if optimizer is None else 1.0  # of time
-    save = px.at([unit * float(s) for s in steps])
+    times = px.at([unit * float(s) for s in steps])
     optimizer = px.gradient_descent(STEP_SIZE) if optimizer is None else optimizer
     return px.descend(
-        problem(), network, optimizer, num_steps=num_steps, save=save, record=RECORD
+        problem(), network, optimizer, num_steps=num_steps, save=times, record=RECORD
     )
 
 
@@ -123,7 +134,8 @@ def numbers(run, listed) -> dict:
     found = px.stages.staircase(run, of[-1][:, 0])
     bound = run.saved["bound"]
     best = np.max(np.asarray(bound.bound), axis=1)
-    rows = [int(np.argmax(run.steps == s)) for s in (0, *listed) if s in run.steps]
+    shown = sorted({0, *listed, int(run.steps[-1])})
+    rows = [int(np.argmax(run.steps == s)) for s in shown if s in run.steps]
     return {
         "steps": [int(run.steps[i]) for i in rows],
         "losses": [float(run.losses[i]) for i in rows],
@@ -155,12 +167,12 @@ def draw(runs: dict, path: Path) -> None:
             ax=ax,
         )
         ax.set_title(name, pad=48)
-    fig.savefig(path, dpi=130)
+    save(fig, path)
 
 
-def runs(share: float = 1.0) -> dict:
+def runs(config: Config) -> dict:
     """All runs by name, with their listed steps."""
-    size = lambda steps: max(int(share * steps), 20)
+    size = lambda steps: max(int(config.share * steps), 20)
     adam = optax.adam(1e-3)
     gd = (1000, 2000, 3000, 40_000)
     of_adam = (500, 1000, 3000, 5000, 10_000)
@@ -169,53 +181,28 @@ def runs(share: float = 1.0) -> dict:
         "Adam, Xavier": (start("xavier"), adam, 10_000, of_adam),
         "Adam, uniform": (start("uniform"), adam, 5000, of_adam[:4]),
     }
-    for gamma in GAMMAS:
+    for gamma in config.gammas:
         name = f"Adam, structured γ = {gamma:g}"
         made[name] = (structured(gamma), adam, 500, (500,))
     return {
-        name: (train(network, optimizer, size(steps), listed), listed)
+        name: (train(network, optimizer, size(steps), listed, config.saves), listed)
         for name, (network, optimizer, steps, listed) in made.items()
     }
 
 
-def disagreements(found: dict, expected: dict) -> list[str]:
-    """Runs whose losses or ranks at the listed steps differ, or break their bound."""
-    wrong = []
-    for name, of in expected.items():
-        factor, distance = TOLERANCES.get(name, ELSE)
-        ratios = np.log(np.divide(found[name]["losses"], of["losses"]))
-        ranks = np.subtract(found[name]["ranks"], of["ranks"])
-        near = np.all(np.abs(ratios) <= np.log(factor))
-        if not (near and np.all(np.abs(ranks) <= distance)):
-            wrong.append(name)
-        elif not found[name]["bound_holds"]:
-            wrong.append(f"{name}: bound")
-    return wrong
-
-
-def main() -> None:
-    """Run, print, draw, compare with the expected numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a fiftieth of the steps")
-    parser.add_argument("--out", type=Path, default=Path("runs/rank_staircase"))
-    args = parser.parse_args()
-    made = runs(SMOKE if args.smoke else 1.0)
+def run(config: Config, out: Path) -> dict:
+    """Run, print, draw."""
+    made = runs(config)
     found = {name: numbers(run, listed) for name, (run, listed) in made.items()}
     for name, values in found.items():
         print(name)
         for key, value in values.items():
             print(f"    {key}: {value}")
-    args.out.mkdir(parents=True, exist_ok=True)
     shown = dict(list(made.items())[:3] + list(made.items())[-1:])
-    draw({name: run for name, (run, _) in shown.items()}, args.out / "staircase.png")
-    (args.out / "staircase.json").write_text(json.dumps(found, indent=1) + "\n")
-    print(f"figure and numbers: {args.out}")
-    if not args.smoke:
-        wrong = disagreements(found, json.loads(EXPECTED.read_text()))
-        print(f"differs from {EXPECTED.name}: {wrong}" if wrong else "as expected")
-        raise SystemExit(bool(wrong))
+    figure = out / "rank_staircase.png"
+    draw({name: run for name, (run, _) in shown.items()}, figure)
+    return found
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

@@ -19,7 +19,7 @@ ADAM = optax.adam(1e-3)
 
 def pairs(network, optimizer, listed):
     """Losses and terminal ranks at the listed steps, the start first."""
-    run = study.train(network, optimizer, max(listed), listed, times=8)
+    run = study.train(network, optimizer, max(listed), listed, saves=8)
     found = study.numbers(run, listed)
     assert found["bound_holds"]
     return np.array(found["losses"]), np.array(found["ranks"])

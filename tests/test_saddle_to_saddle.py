@@ -97,19 +97,3 @@ def test_standing_is_within_three_percent():
     assert saddles.stand_at(np.array([10.2, 2.58])) == [True, False, False]
     assert saddles.stand_at(np.array([0.4, 2.45])) == [False, True, False]
     assert saddles.stand_at(np.array([2.6]), tolerance=0.05) == [False, True, False]
-
-
-def test_numbers_are_by_depth_and_disagreements_are_named():
-    exact = {"run": None, "law": None, "off": 1e-9, "learnt at": [1.0, 2.0, 4.0]}
-    random = {"runs": [], "stood": [1.0, 0.9, 0.8], "learnt": 1.0}
-    made = saddles.numbers({2: (exact, random)})
-    assert saddles.disagreements(made, made) == []
-    changes = {
-        "learnt at": [1.0, 2.0, 4.1],
-        "flow off the law": 1e-6,
-        "stood": [1.0, 0.7, 0.8],
-        "all learnt": 0.8,
-    }
-    for name, value in changes.items():
-        off = {"2": made["2"] | {name: value}}
-        assert saddles.disagreements(off, made) == [f"2 matrices: {name}"]
