@@ -5,28 +5,27 @@ a plateau is left when the loss is below 1/8. Gradient descent takes steeply lon
 depth, methods that divide by the gradient's size do not, until Adam's eps or the
 precision stops them. Lanes of one depth share their starts.
 
-    python experiments/escape_depth.py [chains] [eps] [directions] [--smoke]
-        [--lanes 256] [--out FOLDER]
+    python experiments/escape_depth.py [--parts chains eps directions] [--smoke]
+        [--out FOLDER]
 """
 
 import functools as ft
-import json
-import math
-import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from parts import COLORS, finish, parsed, parser
+from drawing import COLORS, save
 
 import plateaux as px
+from plateaux.experiments import main
 
-PARTS = ("chains", "eps", "directions")
+Part = Literal["chains", "eps", "directions"]
 STEP, LEVEL, TINY = 0.01, 0.125, 1e-30
-DEPTHS = (4, 8, 16, 32, 64)
 # name -> optimizer, most steps; saddle-free Newton takes an eigendecomposition a step
 OPTIMIZERS = {
     "gradient descent": (lambda: px.gradient_descent(STEP), 20_000),
@@ -42,9 +41,51 @@ OPTIMIZERS = {
     "AdamW": (lambda: optax.adamw(STEP, b2=0.99, eps=TINY), 2000),
     "saddle-free Newton": (lambda: px.dynamics.saddle_free_newton(0.1), 300),
 }
-EPS_DEPTHS, EPS = (32, 48, 64, 96), (1e-30, 1e-16, 1e-12, 1e-8, 1e-4)
-EPS_STEPS = 5000
-EXPECTED = Path(__file__).parent / "expected" / "escape_depth.json"
+SURVIVE = ("gradient descent", "momentum 0.9", "sign descent", "Adam")
+DASHES = ("-", "-", "--", "-", "-", "-", "-.", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Three parts: optimizers over depth, Adam over eps, and the way out.
+
+    Attributes:
+        parts: Which of them.
+        lanes: Starts of each depth; half of them for eps, a quarter for saddle-free
+            Newton and for directions.
+        optimizers: Which, over depth.
+        depths: Numbers of weights L.
+        share: Of the most steps of every optimizer.
+        eps: Of Adam.
+        eps_depths: Depths for these.
+        eps_steps: Steps for these.
+        way_depth: Depth of the chains whose way out is seen.
+        way_steps: Steps of these.
+    """
+
+    parts: tuple[Part, ...] = get_args(Part)
+    lanes: int = 256
+    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    depths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    share: float = 1.0
+    eps: tuple[float, ...] = (1e-30, 1e-16, 1e-12, 1e-8, 1e-4)
+    eps_depths: tuple[int, ...] = (32, 48, 64, 96)
+    eps_steps: int = 5000
+    way_depth: int = 16
+    way_steps: int = 20_000
+
+
+SMOKE = Config(
+    lanes=16,
+    optimizers=(*SURVIVE, "saddle-free Newton"),
+    depths=(4,),
+    share=0.05,
+    eps=(1e-30, 1e-2),
+    eps_depths=(4,),
+    eps_steps=200,
+    way_depth=4,
+    way_steps=500,
+)
 
 
 def problem(dtype=None) -> px.Problem:
@@ -89,36 +130,37 @@ def escapes_of_adam(eps, depth: int, lanes: int, num_steps: int, dtype: str):
 
 
 def row(found) -> dict:
-    """What is claimed of one group: [estimate, low, high], None for inf; all causes."""
+    """What is claimed of one group: [estimate, low, high] and causes."""
     summary = px.statistics.escape_summary(found)
     return {
-        "escaped": [float(v) for v in summary.escaped],
-        "median": [float(v) if np.isfinite(v) else None for v in summary.median],
+        "escaped": [float(value) for value in summary.escaped],
+        "median": [float(value) for value in summary.median],
         "causes": summary.causes,
     }
 
 
-def part_chains(lanes: int, depths=DEPTHS, shorter: int = 1) -> tuple[dict, dict]:
+def part_chains(config: Config) -> tuple[dict, dict]:
     """Every optimizer at every depth: numbers, and escape times for the figure."""
     made, seen = {}, {}
-    for name, (_, num_steps) in OPTIMIZERS.items():
-        for depth in depths:
-            few = lanes // 4 if name == "saddle-free Newton" else lanes
-            found = escapes(name, depth, few, num_steps // shorter)
+    for name in config.optimizers:
+        num_steps = int(config.share * OPTIMIZERS[name][1])
+        lanes = config.lanes // 4 if name == "saddle-free Newton" else config.lanes
+        for depth in config.depths:
+            found = escapes(name, depth, lanes, num_steps)
             group = f"{name}, L = {depth}"
             made[group], seen[name, depth] = row(found), found
             print(line(group, made[group]), flush=True)
     return made, seen
 
 
-def part_eps(lanes: int, depths=EPS_DEPTHS, num_steps: int = EPS_STEPS) -> dict:
+def part_eps(config: Config) -> dict:
     """Adam over eps, depth and precision."""
-    made = {}
+    made, lanes = {}, config.lanes // 2
     for dtype in ("float64", "float32"):
-        for depth in depths:
-            for eps in EPS:
+        for depth in config.eps_depths:
+            for eps in config.eps:
                 value = jnp.asarray(eps, dtype)
-                found = escapes_of_adam(value, depth, lanes, num_steps, dtype)
+                found = escapes_of_adam(value, depth, lanes, config.eps_steps, dtype)
                 name = f"Adam, eps {eps:g}, L = {depth}, {dtype}"
                 made[name] = row(found)
                 print(line(name, made[name]), flush=True)
@@ -129,8 +171,7 @@ def line(name: str, of: dict) -> str:
     """One row of the table."""
     escaped, median = of["escaped"][0], of["median"]
     causes = ", ".join(f"{n} {cause}" for cause, n in of["causes"].items() if n)
-    told = ["inf" if value is None else f"{value:.4g}" for value in median]
-    words = "median {} ({} to {})".format(*told)
+    words = "median {:.4g} ({:.4g} to {:.4g})".format(*median)
     return f"{name:42} {100 * escaped:3.0f} %  {words}; {causes}"
 
 
@@ -165,7 +206,7 @@ def ways_out(name: str, depth: int, lanes: int, num_steps: int):
     return runs, left, jax.vmap(direction)(runs)
 
 
-def part_directions(depth: int = 16, lanes: int = 64, num_steps: int = 20_000) -> dict:
+def part_directions(depth: int, lanes: int, num_steps: int) -> tuple[dict, dict]:
     """Ways out by descent, sign descent and Adam: numbers, and one lane's curvature."""
     names = ("gradient descent", "sign descent", "Adam")
     found = {name: ways_out(name, depth, lanes, num_steps) for name in names}
@@ -183,7 +224,7 @@ def part_directions(depth: int = 16, lanes: int = 64, num_steps: int = 20_000) -
             "along": px.diagnostics.curvature.curvature_of_steps(problem(), path),
             "time": float(left.time[lane]),
         }
-    return {"told": of_directions(found), "seen": seen}
+    return of_directions(found), seen
 
 
 def of_directions(found: dict) -> dict:
@@ -193,9 +234,9 @@ def of_directions(found: dict) -> dict:
         escaped = ~np.asarray(left.censored)
         quartiles = lambda values, escaped=escaped: np.quantile(
             np.asarray(values)[escaped], (0.25, 0.5, 0.75)
-        ).tolist()
-        told[name] = {
-            "escaped": int(escaped.sum()),
+        )
+        told[f"way out, {name}"] = {
+            "number": int(escaped.sum()),
             "cosine with the lowest eigenvector": quartiles(out.cosine),
             "share in negative eigenspaces": quartiles(out.negative_share),
             "curvature over the lowest": quartiles(out.curvature / out.lowest),
@@ -207,60 +248,57 @@ def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
     """Median escape against depth, and survival of the plateau at one depth."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(13, 5), layout="constrained", width_ratios=(1, 1.2)
-    )
+    layout = {"layout": "constrained", "width_ratios": (1, 1.2), "figsize": (12, 4.8)}
+    fig, (left, right) = plt.subplots(1, 2, **layout)
     depths = sorted({d for _, d in seen})
-    dashes = ("-", "-", "--", "-", "-", "-", "-.", ":", "-.")
-    styles = zip(OPTIMIZERS, COLORS * 2, "osv^D*PXh", dashes, strict=False)
-    for name, color, marker, dash in styles:
-        medians = [made[f"{name}, L = {d}"]["median"] for d in depths]
-        mid, low, high = np.array(medians, float).T  # None is NaN
-        ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
-        # Lines that lie on one another show through dashes.
-        style = {"marker": marker, "color": color, "linestyle": dash}
-        left.errorbar(depths, mid, yerr=ends, label=name, markersize=5, **style)
-        beyond = [d for d, m in zip(depths, mid, strict=True) if np.isnan(m)]
-        left.plot(beyond, [OPTIMIZERS[name][1]] * len(beyond), "^", color=color)
-    left.annotate(
-        "not within 20 000 steps", (DEPTHS[-2], 2e4), (0, 6),
-        textcoords="offset points", ha="center", fontsize="small",
-    )  # fmt: skip
-    left.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
-    left.set_xticks(depths, [f"{d}" for d in depths])
-    left.minorticks_off()
-    left.legend(fontsize="small", ncols=2, loc="upper right")
-    left.set_ylim(top=1e6)
+    draw_medians(left, made, {name for name, _ in seen}, depths)
     chosen = depth if depth in depths else depths[-1]
     summaries = {
         name: px.statistics.escape_summary(seen[name, chosen]).survival
-        for name in ("gradient descent", "momentum 0.9", "sign descent", "Adam")
+        for name in SURVIVE
     }
     px.plot.survival_curves(summaries, ax=right)
     right.set(xscale="log", xlabel="step", ylabel="share still on the plateau")
     right.set_title(f"L = {chosen}", loc="right")
-    fig.savefig(path, dpi=130)
-    plt.close(fig)
+    save(fig, path)
 
 
-def draw_eps(made: dict, path: Path) -> None:
+def draw_medians(ax, made: dict, names, depths) -> None:
+    """Median escape steps; an arrow up stands where the median is beyond all steps."""
+    styles = zip(OPTIMIZERS, COLORS * 2, "osv^D*PXh", DASHES, strict=False)
+    for name, color, marker, dash in (style for style in styles if style[0] in names):
+        rows = np.array([made[f"{name}, L = {d}"]["median"] for d in depths])
+        mid, low, high = np.where(np.isinf(rows), np.nan, rows).T
+        ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
+        # Lines that lie on one another show through dashes.
+        style = {"marker": marker, "color": color, "linestyle": dash}
+        ax.errorbar(depths, mid, yerr=ends, label=name, markersize=5, **style)
+        beyond = [d for d, m in zip(depths, mid, strict=True) if np.isnan(m)]
+        ax.plot(beyond, [OPTIMIZERS[name][1]] * len(beyond), "^", color=color)
+    if np.any(
+        np.isinf([made[f"{n}, L = {d}"]["median"] for n in names for d in depths])
+    ):
+        words = {"textcoords": "offset points", "ha": "center", "fontsize": "small"}
+        ax.annotate("not within 20 000 steps", (depths[-2:][0], 2e4), (0, 6), **words)
+    ax.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
+    ax.set_xticks(depths, [f"{d}" for d in depths])
+    ax.minorticks_off()
+    ax.legend(fontsize="small", ncols=2, loc="upper right")
+    ax.set_ylim(top=1e6)
+
+
+def draw_eps(made: dict, config: Config, path: Path) -> None:
     """Shares that escaped, by eps and depth, one panel a precision."""
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    depths, every = list(config.eps_depths), list(config.eps)
     for ax, dtype in zip(axes, ("float64", "float32"), strict=True):
-        share = np.array(
-            [
-                [made[f"Adam, eps {e:g}, L = {d}, {dtype}"]["escaped"][0] for e in EPS]
-                for d in EPS_DEPTHS
-            ]
-        )
-        px.plot.heat_map(
-            share, ("depth L", list(EPS_DEPTHS)), ("eps of Adam", list(EPS)), ax=ax
-        )
+        of = lambda d, e, dtype=dtype: made[f"Adam, eps {e:g}, L = {d}, {dtype}"]
+        share = np.array([[of(d, e)["escaped"][0] for e in every] for d in depths])
+        px.plot.heat_map(share, ("depth L", depths), ("eps of Adam", every), ax=ax)
         ax.set_title(f"share that escaped, {dtype}")
-    fig.savefig(path, dpi=130)
-    plt.close(fig)
+    save(fig, path)
 
 
 def draw_directions(found: dict, path: Path) -> None:
@@ -282,54 +320,29 @@ def draw_directions(found: dict, path: Path) -> None:
         )
         ax.axvline(one["time"], color="0.5", linestyle=":")
         ax.set_title(name, loc="right")
-    fig.savefig(path, dpi=130)
-    plt.close(fig)
+    save(fig, path)
 
 
-def disagreements(made: dict, expected: dict) -> list[str]:
-    """Claims off by more than the intervals allow: those of both runs must overlap."""
-    ends = lambda row: [math.inf if end is None else end for end in row[1:]]
-
-    def apart(ours, theirs):
-        (low, high), (least, most) = ends(ours), ends(theirs)
-        return high < least or most < low
-
-    return [
-        f"{name}: {key}"
-        for name, wanted in expected.items()
-        for key in ("escaped", "median")
-        if name in made and apart(made[name][key], wanted[key])
-    ]
-
-
-def main() -> None:
-    """Run, compare, draw."""
-    options = parser("escape_depth", __doc__, PARTS, 256, "8 lanes, L = 4 and 8")
-    args = parsed(options, PARTS)
-    jax.config.update("jax_enable_x64", True)
-    began, parts = time.perf_counter(), args.parts
+def run(config: Config, out: Path) -> dict:
+    """Run, print, draw."""
     made: dict = {}
-    if "chains" in parts:
-        few = {"depths": (4, 8), "shorter": 20} if args.smoke else {}
-        rows, seen = part_chains(8 if args.smoke else args.lanes, **few)
+    if "chains" in config.parts:
+        rows, seen = part_chains(config)
         made |= rows
-        draw_escapes(rows, seen, args.out / "escapes.png")
-    if "eps" in parts:
-        few = {"depths": (8,), "num_steps": 200} if args.smoke else {}
-        rows = part_eps(8 if args.smoke else args.lanes // 2, **few)
+        draw_escapes(rows, seen, out / "escape_depth.png")
+    if "eps" in config.parts:
+        rows = part_eps(config)
         made |= rows
-        if not args.smoke:
-            draw_eps(rows, args.out / "eps.png")
-    if "directions" in parts:
-        few = {"depth": 4, "lanes": 8, "num_steps": 500} if args.smoke else {}
-        found = part_directions(**few)
-        told = json.dumps(found["told"], indent=1)
-        (args.out / "directions.json").write_text(told + "\n")
-        for name, one in found["told"].items():
+        draw_eps(rows, config, out / "eps.png")
+    if "directions" in config.parts:
+        size = config.way_depth, config.lanes // 4, config.way_steps
+        told, ways = part_directions(*size)
+        for name, one in told.items():
             print(name, {key: np.round(value, 2) for key, value in one.items()})
-        draw_directions(found["seen"], args.out / "directions.png")
-    finish(args, made, EXPECTED, disagreements, began)
+        made |= told
+        draw_directions(ways, out / "directions.png")
+    return made
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, run, SMOKE)

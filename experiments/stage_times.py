@@ -13,25 +13,65 @@ median over starts, known before any run from the order statistics of Gaussian w
 `sign`: the same networks on 0.3 x + 0.1 x³, whose cubic drive has the other sign: who
 has left the plateau by time 2000.
 
-    python experiments/stage_times.py [initial secondary sign] [--lanes 256]
-        [--widths 16 64 256] [--out FOLDER]
+    python experiments/stage_times.py [--parts initial secondary sign] [--smoke]
+        [--out FOLDER]
 """
 
-import argparse
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawing import COLORS, save
 
 import plateaux as px
+from plateaux.experiments import main
 
+Part = Literal["initial", "secondary", "sign"]
 SPEC = Path(__file__).parent / "stage_times.toml"
-ALPHAS = (1.0, 1.5)
 TOGETHER = 32  # lanes of a batch
-TANH = px.networks.activation("tanh")
 NETWORK = {"network": lambda problem, network: network}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Three parts; see above.
+
+    Attributes:
+        parts: Which of them.
+        lanes: Starts of every width and size.
+        initial_widths: Neurons n for the initial plateau; those of stage_times.toml
+            if empty.
+        widths: Neurons for the secondary plateau.
+        alphas: Exponents of the size n^−α for the secondary plateau.
+        sign_widths: Neurons for either sign of the drive.
+        sign_horizon: Flow time for these.
+    """
+
+    parts: tuple[Part, ...] = get_args(Part)
+    lanes: int = 256
+    initial_widths: tuple[int, ...] = ()
+    widths: tuple[int, ...] = (16, 64, 256)
+    alphas: tuple[float, ...] = (1.0, 1.5)
+    sign_widths: tuple[int, ...] = (16, 64)
+    sign_horizon: float = 2000.0
+
+
+SMOKE = Config(
+    lanes=4,
+    initial_widths=(8, 32),
+    widths=(4, 16),
+    alphas=(1.0,),
+    sign_widths=(16,),
+    sign_horizon=400.0,
+)
+
+
+def tanh() -> px.networks.Activation:
+    """The activation of all networks here."""
+    return px.networks.activation("tanh")
 
 
 def median_interval(values) -> list[float]:
@@ -43,20 +83,27 @@ def median_interval(values) -> list[float]:
 # --- the initial plateau --------------------------------------------------------------
 
 
-def initial(out: Path, lanes: int) -> dict:
-    """t10 over widths and initial sizes, and its slope in log n."""
-    spec = px.sweeps.read_spec(SPEC)
-    entries = spec.to_dict()
-    entries["sweep"] |= {"lanes": lanes, "chunk": min(lanes, entries["sweep"]["chunk"])}
-    data = px.sweep(px.sweeps.SweepSpec.from_dict(entries), out / "initial")
+def specification(config: Config) -> px.sweeps.SweepSpec:
+    """That of stage_times.toml, with lanes and widths of the configuration."""
+    entries = px.sweeps.read_spec(SPEC).to_dict()
+    chunk = min(config.lanes, entries["sweep"]["chunk"])
+    entries["sweep"] |= {"lanes": config.lanes, "chunk": chunk}
+    if config.initial_widths:
+        entries["network"] |= {"width": list(config.initial_widths)}
+    return px.sweeps.SweepSpec.from_dict(entries)
+
+
+def initial(config: Config, out: Path) -> dict:
+    """t10 over widths and initial sizes next to the law, and slopes in log n."""
+    data = px.sweep(specification(config), out / "initial")
     problem = px.problems.sine_and_square()
-    rate = px.dynamics.reduced.small_weights(problem, TANH).rate
+    rate = px.dynamics.reduced.small_weights(problem, tanh()).rate
     linear_loss = px.dynamics.reduced.affine_fit(problem).loss
     crossing = jax.vmap(px.stages.first_below, in_axes=(None, 0, 0))
-    of_point = lambda name, dtype: data[name].values.astype(dtype)
+    of_point = lambda name, dtype: data[name].values.astype(dtype).tolist()
     alphas, scales = (of_point(f"initialiser.{v}", float) for v in ("alpha", "scale"))
     points = zip(alphas, scales, of_point("network.width", int), strict=True)
-    rows, slopes = [], {}
+    rows: dict = {}
     for i, (alpha, scale, width) in enumerate(points):
         losses = jnp.asarray(data["loss"].values[i])
         level = losses[:, 0] - 0.1 * (losses[:, 0] - linear_loss)
@@ -64,15 +111,28 @@ def initial(out: Path, lanes: int) -> dict:
         # of white inputs, from the mean of u_0
         mean_size = jnp.asarray(scale**2 * width ** (1 - 2 * alpha) / 2)
         law = px.dynamics.reduced.LogisticLaw(rate, rate, mean_size)
-        predicted = law.descent_time(0.1)
-        median = median_interval(t10)
-        rows.append([alpha, scale, int(width), *median, float(predicted)])
-    for alpha, scale in sorted(set(zip(alphas, scales, strict=True))):
-        of = np.array([row for row in rows if row[:2] == [alpha, scale]])
-        slope = np.polyfit(np.log(of[:, 2]), of[:, 3], 1)[0]
-        law = (2 * alpha - 1) / (2 * rate)
-        slopes[f"α = {alpha:g}, s = {scale:g}"] = [float(slope), float(law)]
-    return {"t10": rows, "slope_and_prediction": slopes}
+        row = {"t10": median_interval(t10), "law": float(law.descent_time(0.1))}
+        rows.setdefault(f"α = {alpha:g}, s = {scale:g}", {})[f"n = {width}"] = row
+    for name, of in rows.items():
+        alpha = float(name.split(",")[0].removeprefix("α = "))
+        of["slope"] = slope(of, "t10")
+        of["slope, law"] = (2 * alpha - 1) / (2 * float(rate))
+        print(f"{name}: {of}", flush=True)
+    return rows
+
+
+def columns(of: dict, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Widths n of the rows "n = …", and a number or an interval of each."""
+    rows = {name: row for name, row in of.items() if name.startswith("n = ")}
+    widths = np.array([float(name.removeprefix("n = ")) for name in rows])
+    return widths, np.array([row[key] for row in rows.values()])
+
+
+def slope(of: dict, key: str, log: bool = False) -> float:
+    """Slope of a time, or of its logarithm, in log n."""
+    widths, values = columns(of, key)
+    times = values if values.ndim == 1 else values[:, 0]
+    return float(np.polyfit(np.log(widths), np.log(times) if log else times, 1)[0])
 
 
 # --- the secondary plateau ------------------------------------------------------------
@@ -104,7 +164,7 @@ def stages_of(problem, networks, t1: float) -> px.stages.Multistage:
             rtol=1e-6,
             save=px.log_spaced(300),
             record=NETWORK,
-            lanes=TOGETHER,
+            lanes=min(TOGETHER, total),
             max_steps=100_000,
             method="explicit",
         )
@@ -112,31 +172,37 @@ def stages_of(problem, networks, t1: float) -> px.stages.Multistage:
     return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
 
-def secondary(lanes: int, widths) -> dict:
+def secondary(config: Config) -> dict:
     """Lengths of the secondary plateau over widths, beside the laws."""
-    problem = px.problems.hyperbolic_tangent()
-    drive = px.dynamics.reduced.cubic_drive(problem, TANH).rate
-    slope = px.dynamics.reduced.affine_fit(problem).coefficients[0]
-    rows = []
-    for alpha in ALPHAS:
-        for width in widths:
-            found = stages_of(problem, starts(width, alpha, lanes), 400.0 + 4 * width)
-            law = found.predicted_exit - found.entry
-            reached = np.isfinite(found.entry)
-            size = jnp.sqrt(slope * _largest_share(width))
-            rows.append(
-                {
-                    "alpha": alpha,
-                    "width": int(width),
-                    "length": median_interval(found.duration[reached]),
-                    "over_law_of_run": median_interval((found.duration / law)[reached]),
-                    "law": float(px.dynamics.reduced.blow_up_time(drive, size, size)),
-                    "left": int(np.sum(np.isfinite(found.exit))),
-                    "lanes": lanes,
-                }
-            )
-            print(json.dumps(rows[-1]))
-    return {"lengths": rows, "exponent": _exponents(rows)}
+    problem, rows = px.problems.hyperbolic_tangent(), {}
+    for alpha in config.alphas:
+        of: dict = {
+            f"n = {width}": length_row(problem, width, alpha, config.lanes)
+            for width in config.widths
+        }
+        if len(config.widths) > 1:
+            of["exponent"] = slope(of, "length", log=True)
+            of["exponent, law"] = slope(of, "law", log=True)
+        rows[f"α = {alpha:g}"] = of
+    return rows
+
+
+def length_row(problem, width: int, alpha: float, lanes: int) -> dict:
+    """Length of the secondary plateau for one width, beside the laws."""
+    found = stages_of(problem, starts(width, alpha, lanes), 400.0 + 4 * width)
+    drive = px.dynamics.reduced.cubic_drive(problem, tanh()).rate
+    linear = px.dynamics.reduced.affine_fit(problem).coefficients[0]
+    law = found.predicted_exit - found.entry
+    reached = np.isfinite(found.entry)
+    size = jnp.sqrt(linear * _largest_share(width))
+    row = {
+        "length": median_interval(found.duration[reached]),
+        "over law of run": median_interval((found.duration / law)[reached]),
+        "law": float(px.dynamics.reduced.blow_up_time(drive, size, size)),
+        "left": int(np.sum(np.isfinite(found.exit))),
+    }
+    print(f"α = {alpha:g}, n = {width}: {row}", flush=True)
+    return row
 
 
 def _largest_share(width: int, draws: int = 4000) -> float:
@@ -145,32 +211,19 @@ def _largest_share(width: int, draws: int = 4000) -> float:
     return float(np.median(g.max(axis=1) / g.sum(axis=1)))
 
 
-def _exponents(rows) -> dict:
-    """Slopes of log length and of the log law in log width."""
-    fit = lambda of, values: float(
-        np.polyfit(np.log([row["width"] for row in of]), np.log(values), 1)[0]
-    )
-    found = {}
-    for alpha in ALPHAS:
-        of = [row for row in rows if row["alpha"] == alpha]
-        if len(of) > 1:
-            lengths, laws = [r["length"][0] for r in of], [r["law"] for r in of]
-            found[str(alpha)] = [fit(of, lengths), fit(of, laws)]
-    return found
-
-
-def sign(lanes: int) -> dict:
-    """Who has left the secondary plateau by time 2000, for either sign of the drive."""
+def sign(config: Config) -> dict:
+    """What became of the secondary plateau, for either sign of the drive."""
     found = {}
     for name in ("hyperbolic_tangent", "odd_cubic"):
         problem = getattr(px.problems, name)()
-        for width in (16, 64):
-            stages = stages_of(problem, starts(width, 1.0, lanes), 2000.0)
+        for width in config.sign_widths:
+            networks = starts(width, 1.0, config.lanes)
+            stages = stages_of(problem, networks, config.sign_horizon)
             ends = {
                 one.name: int(np.sum(stages.escape == one)) for one in px.stages.Escape
             }
-            found[f"{name}, {width} neurons"] = ends
-            print(f"{name}, {width} neurons: {ends}")
+            found[f"{name}, n = {width}"] = ends
+            print(f"{name}, {width} neurons: {ends}", flush=True)
     return found
 
 
@@ -182,69 +235,58 @@ def draw(found: dict, path: Path) -> None:
     panels = {name: panel for name, panel in panels.items() if name in found}
     if not panels:
         return
-    size = {"figsize": (5 * len(panels), 4.2), "layout": "constrained"}
+    size = {"figsize": (5.5 * len(panels), 4.6), "layout": "constrained"}
     fig, axes = plt.subplots(1, len(panels), squeeze=False, **size)
     for ax, (name, panel) in zip(axes[0], panels.items(), strict=True):
         panel(ax, found[name])
-        ax.legend(fontsize="small", loc="upper left", ncols=2)
-    fig.savefig(path, dpi=130)
+    save(fig, path)
 
 
 def _draw_initial(ax, found: dict) -> None:
-    rows = found["t10"]
-    for alpha, scale in sorted({tuple(row[:2]) for row in rows}):
-        of = np.array([row for row in rows if row[:2] == [alpha, scale]])
-        error = [of[:, 3] - of[:, 4], of[:, 5] - of[:, 3]]
-        name = f"α = {alpha:g}, s = {scale:g}"
-        marker = "o" if scale == 1 else "s"
-        dots = ax.errorbar(of[:, 2], of[:, 3], error, fmt=marker, label=name)
+    """A colour an exponent, a marker a factor of the size."""
+    exponents = sorted({name.split(",")[0] for name in found})
+    for name, of in found.items():
+        widths, t10 = columns(of, "t10")
+        error = [t10[:, 0] - t10[:, 1], t10[:, 2] - t10[:, 0]]
+        color = COLORS[exponents.index(name.split(",")[0])]
+        style = {"fmt": "o" if name.endswith("s = 1") else "s", "color": color}
+        ax.errorbar(widths, t10[:, 0], error, label=name, **style)
         # Where the start is not small the law has no time above 0.
-        law = np.where(of[:, 6] > 0, of[:, 6], np.nan)
-        ax.plot(of[:, 2], law, color=dots[0].get_color(), linewidth=1)
+        _, law = columns(of, "law")
+        ax.plot(widths, np.where(law > 0, law, np.nan), color=color, linewidth=1)
     ax.set(xscale="log", xlabel="neurons n", ylabel="end of the initial plateau (time)")
-    ax.set_ylim(0, 1.4 * max(row[3] for row in rows))
+    ax.set_ylim(0, 1.5 * max(np.max(columns(of, "t10")[1]) for of in found.values()))
     ax.set_title("weights of size s n^−α; lines: logistic law", fontsize="medium")
+    ax.legend(fontsize="small", loc="upper left", ncols=2)
 
 
 def _draw_secondary(ax, found: dict) -> None:
-    for i, alpha in enumerate(ALPHAS):
-        of = [row for row in found["lengths"] if row["alpha"] == alpha]
-        widths = np.array([row["width"] for row in of])
-        length = np.array([row["length"] for row in of])
+    """A colour an exponent; the law has none."""
+    for i, (name, of) in enumerate(found.items()):
+        widths, length = columns(of, "length")
         error = [length[:, 0] - length[:, 1], length[:, 2] - length[:, 0]]
         # Side by side: the lengths of both are the same.
-        at, name = widths * 1.06**i, f"α = {alpha:g}"
-        ax.errorbar(at, length[:, 0], error, fmt="os"[i], label=name)
-        law = [row["law"] for row in of]
+        style = {"fmt": "os"[i], "color": COLORS[i], "label": f"{name}, median"}
+        ax.errorbar(widths * 1.06**i, length[:, 0], error, **style)
+        law = columns(of, "law")[1]
         ax.plot(widths, law, color="black", linewidth=1, label=None if i else "law")
     ax.set(xscale="log", yscale="log", xlabel="neurons n")
     ax.set_ylabel("length of the secondary plateau (time)")
     ax.set_title("law: blow-up of the largest Gaussian neuron", fontsize="medium")
+    ax.legend(fontsize="small", loc="upper left")
 
 
-def main() -> None:
-    """Run the parts asked for, print, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["initial", "secondary", "sign"])
-    parser.add_argument("--lanes", type=int, default=256)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--out", type=Path, default=Path("runs/stage_times"))
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "stage_times.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
-    for part in args.parts:
-        found[part] = {
-            "initial": lambda: initial(args.out, args.lanes),
-            "secondary": lambda: secondary(args.lanes, args.widths),
-            "sign": lambda: sign(args.lanes),
-        }[part]()
-        print(part, json.dumps(found[part], indent=1))
-        file.write_text(json.dumps(found, indent=1) + "\n")
-    draw(found, args.out / "stage_times.png")
-    print(f"figure and numbers: {args.out}")
+def run(config: Config, out: Path) -> dict:
+    """Run the parts asked for, print, draw."""
+    parts = {
+        "initial": lambda: initial(config, out),
+        "secondary": lambda: secondary(config),
+        "sign": lambda: sign(config),
+    }
+    found = {name: parts[name]() for name in config.parts}
+    draw(found, out / "stage_times.png")
+    return found
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
-    main()
+    main(__file__, run, SMOKE)

@@ -1,7 +1,5 @@
 """What the experiment on escapes of chains computes beside the library."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,24 +89,12 @@ def test_rows_and_lines_say_shares_medians_and_causes():
     made = depths.row(found)
     low, high = px.statistics.wilson(2, 4)[1:]
     np.testing.assert_allclose(made["escaped"], [0.5, low, high])
-    assert made["median"] == [4.0, 2.0, None]
+    assert made["median"] == [4.0, 2.0, np.inf]
     assert made["causes"] == {"descended": 2, "diverged": 0, "dead": 1, "still": 1}
     line = depths.line("these", made)
     assert line.split()[:6] == ["these", "50", "%", "median", "4", "(2"]
     assert "to inf)" in line
     assert line.endswith("2 descended, 1 dead, 1 still")
-    assert json.loads(json.dumps(made)) == made
-
-
-def test_claims_disagree_where_intervals_do_not_meet():
-    one = lambda escaped, median: {"escaped": escaped, "median": median}
-    wanted = {"a": one([0.5, 0.4, 0.6], [9.0, 7.0, None]), "b": one([1, 1, 1], [])}
-    meets = {"a": one([0.7, 0.6, 0.8], [None, 40.0, None])}
-    assert depths.disagreements(meets, wanted) == []  # "b" was not run
-    above = {"a": one([0.7, 0.61, 0.8], [5.0, 4.0, 7.0])}
-    assert depths.disagreements(above, wanted) == ["a: escaped"]
-    below = {"a": one([0.3, 0.2, 0.39], [5.0, 4.0, 6.9])}
-    assert depths.disagreements(below, wanted) == ["a: escaped", "a: median"]
 
 
 def test_in_steps_changes_the_times_alone():
@@ -139,8 +125,8 @@ def test_optimizers_move_by_their_step_size():
 
 @pytest.mark.slow
 def test_the_way_out_is_told_by_quartiles():
-    found = depths.part_directions(depth=4, lanes=8, num_steps=500)
-    assert set(found["seen"]) == {"gradient descent", "Adam"}
-    for one in found["told"].values():
+    told, seen = depths.part_directions(depth=4, lanes=8, num_steps=500)
+    assert set(seen) == {"gradient descent", "Adam"}
+    for one in told.values():
         low, median, high = one["share in negative eigenspaces"]
         assert 0 <= low <= median <= high <= 1

@@ -1,13 +1,12 @@
 """What the experiment on tasks and activations computes beside the library."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import plateaux as px
+from plateaux.experiments import shelf
 
 from .experiment_files import load
 
@@ -28,9 +27,9 @@ def small(task, activation: str = "tanh"):
     )
 
 
-@pytest.mark.parametrize("name", script.TASKS)
+@pytest.mark.parametrize("name", tasks.TASKS)
 def test_tasks_are_measured_on_their_domain_and_have_relative_errors(name):
-    task = script.TASKS[name]()
+    task = tasks.TASKS[name]()
     d, rule = task.problem.in_dim, task.rule
     assert (rule is None) == (name == "digits")
     one = name.endswith("1d") or name == "allen_cahn"
@@ -59,13 +58,13 @@ def test_targets():
 
 
 def test_starts_differ_and_have_no_biases():
-    many = script.starts(script.TASKS["fit_2d"](), "cos", 2)
+    many = script.starts(tasks.TASKS["fit_2d"](), "cos", 2)
     assert not np.any(many.weights[1][0] == many.weights[1][1])
     assert not any(np.any(b) for b in (*many.biases, many.readout_bias))
 
 
 def test_numbers_are_those_of_the_run():
-    task = script.TASKS["ritz_1d"]()
+    task = tasks.TASKS["ritz_1d"]()
     networks = jax.tree.map(lambda v: v[None], small(task))
     made = script.train(task, networks, script.optimizer_of("Adam", "ritz_1d"), 4)
     run = jax.tree.map(lambda v: v[0], made)
@@ -82,37 +81,22 @@ def test_numbers_are_those_of_the_run():
 
 def test_relu_is_refused_where_second_derivatives_count():
     for name in EQUATIONS:
-        task = script.TASKS[name]()
+        task = tasks.TASKS[name]()
         with pytest.raises(ValueError, match="second derivative"):
             px.loss(task.problem, small(task, "relu"))
-    found, run = script.fill(("allen_cahn", "relu", "Adam"), True, 0.0)
-    assert set(found) == {"refused"}
+    found, run = script.fill(("allen_cahn", "relu", "Adam"), script.SMOKE)
+    assert found == {"refused": True}
     assert run is None
 
 
 def test_every_cell_is_named_once_and_expected():
-    every = script.cells(script.TASKS)
-    assert len(set(every)) == len(every) == 5 * len(script.TASKS) + 4
-    expected = json.loads(script.EXPECTED.read_text())
-    assert set(expected["cells"]) == {", ".join(cell) for cell in every}
-    refused = {name for name, cell in expected["cells"].items() if "refused" in cell}
+    assert script.Config().parts == tuple(tasks.TASKS)
+    every = script.cells(script.Config())
+    assert len(set(every)) == len(every) == 5 * len(tasks.TASKS) + 4
+    expected = shelf.expected("rank_tasks")["full"]["numbers"]
+    assert set(expected) == {", ".join(cell) for cell in every} | {"summary"}
+    refused = {name for name, cell in expected.items() if "refused" in cell}
     assert refused == {f"{name}, relu, Adam" for name in EQUATIONS}
-    assert script.disagreements(expected["cells"], expected) == []
-
-
-def test_numbers_that_differ_are_named():
-    cell = {"start": [1, 2], "end": [3, 4], "first_layer": [1, 1]}
-    cell |= {"spearman": [-0.5, -0.9], "loss": 0.1}
-    expected = {
-        "cells": {"a": cell, "b": {"refused": "no"}},
-        "tolerances": {key: 0.0 for key in cell} | {"end": 1.0, "loss": 1.0},
-    }
-    found = {"a": cell | {"end": [3, 5], "loss": 0.011}}
-    assert script.disagreements(found, expected) == []
-    found = {"a": cell | {"start": [1, 1], "loss": 0.009}, "b": cell}
-    wrong = script.disagreements(found, expected)
-    assert wrong == ["a: start", "a: loss", "b: refused"]
-    assert script.disagreements({"a": cell | {"loss": np.nan}}, expected) == ["a: loss"]
 
 
 def test_the_summary_counts_runs():

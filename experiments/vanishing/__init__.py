@@ -1,0 +1,1 @@
+"""What vanishing_depth.py measures and draws, a file a part."""
