@@ -10,26 +10,26 @@ the share below 1/2 of it, as is usual, which a narrow network reaches much late
 layers let pass one side of one direction, and functions c·relu(v·x) come no lower than
 0.506 of the height (d = 8), a second plateau.
 
-    python experiments/escape_networks.py [widths] [architectures] [digits] [--smoke]
-        [--lanes 32] [--file IMAGES.npz] [--arrays x y] [--out FOLDER]
+    python experiments/escape_networks.py [--parts widths architectures digits]
+        [--file IMAGES.npz --arrays x y] [--smoke] [--out FOLDER]
 """
 
-import argparse
-import math
-import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from escape_depth import disagreements, in_steps, line, row
-from parts import COLORS, finish, parsed, parser
+from drawing import COLORS, save
+from escape_depth import in_steps, line, row
 
 import plateaux as px
+from plateaux.experiments import main
 
-PARTS = ("widths", "architectures", "digits")
+Part = Literal["widths", "architectures", "digits"]
 NUM_DATA, SHARES = 128, {"3/4": 0.75, "1/2": 0.5}
 LEFT = "3/4"
 EPS = 1e-8  # of Adam and RMSprop; their gradients here are far larger
@@ -69,15 +69,53 @@ ARCHITECTURES = {
     "batch norm, residual": {"kind": "residual", "normalisation": "batch"},
 }
 STEP_SIZES = (0.1, 0.03, 0.01, 0.003)  # of descent, the best of which is told
-ARCHITECTURE_STEPS = 500
-DIGITS_SHAPE, DIGITS_DATA, NUM_PICTURES = (24, 16), 256, 1024
+DIGITS_DATA, NUM_PICTURES = 256, 1024
 DIGITS_RUNS = (
     ("gradient descent", 0.1, 2000),
     ("momentum 0.9", 0.01, 2000),
     ("normalised descent", 0.1, 2000),
     ("Adam", 1e-3, 1000),
 )
-EXPECTED = Path(__file__).parent / "expected" / "escape_networks.json"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Three parts: shapes, architectures, and pictures.
+
+    Attributes:
+        parts: Which of them.
+        lanes: Starts of each shape; half of them for pictures.
+        shapes: Depths and widths.
+        optimizers: Which of them for shapes and pictures.
+        share: Of the steps of every optimizer, for shapes and pictures.
+        architectures: Which of them.
+        architecture_steps: Steps of each.
+        pictures_shape: Depth and width of the network for pictures.
+        file: Pictures, a NumPy archive; the bundled digits if empty.
+        arrays: Names of pictures and labels in the file.
+    """
+
+    parts: tuple[Part, ...] = get_args(Part)
+    lanes: int = 32
+    shapes: tuple[tuple[int, int], ...] = tuple(SHAPES)
+    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    share: float = 1.0
+    architectures: tuple[str, ...] = tuple(ARCHITECTURES)
+    architecture_steps: int = 500
+    pictures_shape: tuple[int, int] = (24, 16)
+    file: str = ""
+    arrays: tuple[str, str] = ("x", "y")
+
+
+SMOKE = Config(
+    lanes=8,
+    shapes=((8, 8),),
+    optimizers=("gradient descent", "Adam"),
+    share=0.05,
+    architectures=("residual",),
+    architecture_steps=20,
+    pictures_shape=(4, 16),
+)
 
 
 def problem(width: int) -> px.Problem:
@@ -124,7 +162,7 @@ def train(data: px.Problem, networks: px.MLP, name: str, step_size, num_steps: i
     return in_steps(jax.vmap(one)(networks))
 
 
-def run(data, networks, name: str, step_size: float, num_steps: int) -> px.Trajectory:
+def run_steps(data, networks, name: str, step_size: float, num_steps: int):
     """The same with a traced step size: one program serves all."""
     return train(data, networks, name, jnp.asarray(step_size), num_steps)
 
@@ -149,13 +187,22 @@ def tell(made: dict, name: str, trained, data, of_height=None) -> dict:
     return found
 
 
-def part_widths(lanes: int, shapes=SHAPES) -> tuple[dict, dict]:
+def chosen(runs, config: Config) -> list[tuple[str, float, int]]:
+    """Runs of the optimizers asked for, with their share of steps."""
+    return [
+        (name, step_size, int(config.share * num_steps))
+        for name, step_size, num_steps in runs
+        if name in config.optimizers
+    ]
+
+
+def part_widths(config: Config) -> tuple[dict, dict]:
     """Every optimizer for every shape: numbers, and escape times for the figure."""
     made, seen = {}, {}
-    for (depth, width), runs in shapes.items():
-        data, networks = problem(width), starts(depth, width, lanes)
-        for name, step_size, num_steps in runs:
-            trained = run(data, networks, name, step_size, num_steps)
+    for depth, width in config.shapes:
+        data, networks = problem(width), starts(depth, width, config.lanes)
+        for name, step_size, num_steps in chosen(SHAPES[depth, width], config):
+            trained = run_steps(data, networks, name, step_size, num_steps)
             how = label(name, step_size)
             group = f"L = {depth}, d = {width}: {how}"
             found = tell(made, group, trained, data, height(data))
@@ -163,17 +210,15 @@ def part_widths(lanes: int, shapes=SHAPES) -> tuple[dict, dict]:
     return made, seen
 
 
-def part_architectures(
-    lanes: int, names=tuple(ARCHITECTURES), num_steps: int = ARCHITECTURE_STEPS
-) -> tuple[dict, dict]:
+def part_architectures(config: Config) -> tuple[dict, dict]:
     """Descent of the best step size, and Adam: numbers, and runs for the figure."""
     made, seen, data = {}, {}, problem(WIDTH)
-    for name in names:
-        networks = starts(DEPTH, WIDTH, lanes, **ARCHITECTURES[name])
-        plans = [("gradient descent", h) for h in STEP_SIZES] + [("Adam", 1e-3)]
-        for optimizer, step_size in plans:
-            trained = run(data, networks, optimizer, step_size, num_steps)
-            group = f"{name}: {label(optimizer, step_size)}"
+    plans = [("gradient descent", h) for h in STEP_SIZES] + [("Adam", 1e-3)]
+    for name in config.architectures:
+        networks = starts(DEPTH, WIDTH, config.lanes, **ARCHITECTURES[name])
+        for how in plans:
+            trained = run_steps(data, networks, *how, config.architecture_steps)
+            group = f"{name}: {label(*how)}"
             tell(made, group, trained, data, height(data))
             seen[group] = trained
     return made, seen
@@ -182,14 +227,8 @@ def part_architectures(
 def best_step_size(made: dict, name: str) -> float:
     """Of descent: most lanes left, and then the shortest median."""
     row_of = lambda h: made[f"{name}: {label('gradient descent', h)}, {LEFT}"]
-    median = lambda h: row_of(h)["median"][0]  # None for inf
-    return max(
-        STEP_SIZES,
-        key=lambda h: (
-            row_of(h)["escaped"][0],
-            -math.inf if median(h) is None else -median(h),
-        ),
-    )
+    order = lambda h: (row_of(h)["escaped"][0], -row_of(h)["median"][0])
+    return max(STEP_SIZES, key=order)
 
 
 def images(path: Path, arrays: tuple[str, str], num_data: int) -> px.Problem:
@@ -208,22 +247,22 @@ def images(path: Path, arrays: tuple[str, str], num_data: int) -> px.Problem:
     return px.Problem(x, y, loss="cross_entropy", name=Path(path).stem)
 
 
-def pictures(args: argparse.Namespace) -> px.Problem:
+def pictures(config: Config) -> px.Problem:
     """The bundled digits, or the user's file."""
-    if args.file is None:
+    if not config.file:
         return px.problems.digits(num_data=DIGITS_DATA)
-    return images(args.file, args.arrays, NUM_PICTURES)
+    return images(Path(config.file), config.arrays, NUM_PICTURES)
 
 
-def part_digits(
-    lanes: int, data: px.Problem, runs=DIGITS_RUNS, shorter: int = 1, shape=DIGITS_SHAPE
+def part_pictures(
+    lanes: int, data: px.Problem, runs, shape: tuple[int, int]
 ) -> tuple[dict, dict]:
     """A narrow deep network on pictures: numbers, and runs for the figure."""
     made, seen = {}, {}
     sizes = {"in_dim": data.x.shape[1], "out_dim": data.out_dim}
     networks = starts(*shape, lanes, **sizes)
     for name, step_size, num_steps in runs:
-        trained = run(data, networks, name, step_size, num_steps // shorter)
+        trained = run_steps(data, networks, name, step_size, num_steps)
         how = label(name, step_size)
         found = tell(made, f"{data.name}: {how}", trained, data)
         seen[how] = trained, found
@@ -244,12 +283,14 @@ def draw_survival(ax, found: dict, share: str) -> None:
 def draw_widths(seen: dict, path: Path, shapes=((32, 8), (32, 32))) -> None:
     """Survival above 3/4 and 1/2 by optimizer, the narrow and the wide network.
 
-    With the step sizes that both have.
+    With the step sizes that both have; of the first shape if these were not run.
     """
     import matplotlib.pyplot as plt
 
+    shapes = [shape for shape in shapes if shape in seen] or list(seen)[:1]
     layout = {"layout": "constrained", "sharex": True, "sharey": True}
-    fig, axes = plt.subplots(len(SHARES), len(shapes), figsize=(13, 9), **layout)
+    size = {"figsize": (5.5 * len(shapes), 7.5), "squeeze": False}
+    fig, axes = plt.subplots(len(SHARES), len(shapes), **size, **layout)
     for across, share in zip(axes, SHARES, strict=True):
         for ax, (depth, width) in zip(across, shapes, strict=True):
             both = {how: seen[depth, width][how] for how in seen[shapes[-1]]}
@@ -273,13 +314,15 @@ def draw_bands(ax, trained: dict) -> None:
         px.plot.ensemble_band(at, band, probabilities, time_unit="step", **options)
 
 
-def draw_architectures(made: dict, seen: dict, path: Path) -> None:
+def draw_architectures(made: dict, seen: dict, names, path: Path) -> None:
     """Losses by architecture: descent of the best step size, and Adam."""
     import matplotlib.pyplot as plt
 
     layout = {"layout": "constrained", "sharex": True, "sharey": True}
-    fig, axes = plt.subplots(2, 3, figsize=(14, 8), **layout)
-    for ax, name in zip(axes.flat, ARCHITECTURES, strict=True):
+    shape = -(-len(names) // 3), min(len(names), 3)
+    size = {"figsize": (4.5 * shape[1], 4 * shape[0]), "squeeze": False}
+    fig, axes = plt.subplots(*shape, **size, **layout)
+    for ax, name in zip(axes.flat, names, strict=False):
         best = label("gradient descent", best_step_size(made, name))
         draw_bands(ax, {how: seen[f"{name}: {how}"] for how in (best, "Adam 0.001")})
         for share in SHARES.values():
@@ -320,48 +363,26 @@ def few_names(ax) -> None:
     ax.legend(kept.values(), kept.keys(), fontsize="small", loc="lower left")
 
 
-def save(fig, path: Path) -> None:
-    """Write and close a figure."""
-    import matplotlib.pyplot as plt
-
-    fig.savefig(path, dpi=130)
-    plt.close(fig)
-
-
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    options = parser("escape_networks", __doc__, PARTS, 32, "4 lanes, few steps")
-    options.add_argument("--file", type=Path, help="pictures for the digits, .npz")
-    options.add_argument("--arrays", nargs=2, default=("x", "y"), help="their names")
-    return parsed(options, PARTS)
-
-
-def main() -> None:
-    """Run, compare, draw."""
-    args = arguments()
-    jax.config.update("jax_enable_x64", True)
-    began, parts, smoke = time.perf_counter(), args.parts, args.smoke
-    lanes = 4 if smoke else args.lanes
+def run(config: Config, out: Path) -> dict:
+    """Run, print, draw."""
     made: dict = {}
-    if "widths" in parts:
-        few = {"shapes": {(8, 8): plan(20, 20)}} if smoke else {}
-        rows, seen = part_widths(lanes, **few)
+    if "widths" in config.parts:
+        rows, seen = part_widths(config)
         made |= rows
-        if not smoke:
-            draw_widths(seen, args.out / "widths.png")
-    if "architectures" in parts:
-        few = {"names": ("residual",), "num_steps": 20} if smoke else {}
-        rows, seen = part_architectures(lanes, **few)
+        draw_widths(seen, out / "escape_networks.png")
+    if "architectures" in config.parts:
+        rows, seen = part_architectures(config)
         made |= rows
-        if not smoke:
-            draw_architectures(rows, seen, args.out / "architectures.png")
-    if "digits" in parts:
-        few = {"shorter": 20, "shape": (4, 16)} if smoke else {}
-        rows, seen = part_digits(max(lanes // 2, 1), pictures(args), **few)
+        names = config.architectures
+        draw_architectures(rows, seen, names, out / "architectures.png")
+    if "digits" in config.parts:
+        lanes, runs = max(config.lanes // 2, 1), chosen(DIGITS_RUNS, config)
+        shape = config.pictures_shape
+        rows, seen = part_pictures(lanes, pictures(config), runs, shape)
         made |= rows
-        draw_digits(seen, args.out / "digits.png")
-    finish(args, made, EXPECTED, disagreements, began)
+        draw_digits(seen, out / "digits.png")
+    return made
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, run, SMOKE)

@@ -1,9 +1,6 @@
 """What the experiment on escapes of deep networks computes beside the library."""
 
-import argparse
-import json
 import sys
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +9,13 @@ import pytest
 from scipy.optimize import minimize
 
 import plateaux as px
+from plateaux.experiments import main, shelf
 
 from .experiment_files import load
 
 depths = load("escape_depth")
 nets = load("escape_networks")
-EXPECTED = json.loads(nets.EXPECTED.read_text())
+EXPECTED = shelf.expected("escape_networks")["full"]["numbers"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def told(pictures):
     """Two optimizers of a small network on the pictures."""
     data = nets.images(pictures, ("train", "labels"), 10)
     runs = ("gradient descent", 0.5, 30), ("Adam", 0.05, 30)
-    return data, nets.part_digits(3, data, runs, shape=(2, 6))
+    return data, nets.part_pictures(3, data, runs, (2, 6))
 
 
 def test_targets_and_the_height_are_those_of_the_claim():
@@ -112,7 +110,7 @@ def test_first_steps_of_the_optimizers(name, step):
 
 def test_a_run_is_descent_against_steps():
     data, networks = nets.problem(2), nets.starts(2, 2, 2)
-    found = nets.run(data, networks, "gradient descent", 0.2, 3)
+    found = nets.run_steps(data, networks, "gradient descent", 0.2, 3)
     np.testing.assert_array_equal(found.times, [[0, 1, 2, 3]] * 2)
     lane = jax.tree.map(lambda leaf: leaf[1], networks)
     losses = []
@@ -129,7 +127,7 @@ def test_a_run_is_descent_against_steps():
 
 def test_the_best_step_size_has_most_escapes_then_the_shortest_median():
     row = lambda share, median: {"escaped": [share], "median": [median]}
-    rows = row(0.9, None), row(0.9, 40.0), row(0.9, 30.0), row(0.1, None)
+    rows = row(0.9, np.inf), row(0.9, 40.0), row(0.9, 30.0), row(0.1, np.inf)
     made = {
         f"a: gradient descent {h:g}, 3/4": one
         for h, one in zip(nets.STEP_SIZES, rows, strict=True)
@@ -184,17 +182,18 @@ def test_figures_name_every_optimizer_once(told, tmp_path):
 
 
 def test_the_digits_are_the_bundled_ones_without_a_file(pictures):
-    bundled = nets.pictures(argparse.Namespace(file=None))
+    bundled = nets.pictures(nets.Config())
     assert (bundled.name, bundled.x.shape) == ("digits", (256, 64))
-    own = SimpleNamespace(file=pictures, arrays=("train", "labels"))
+    own = nets.Config(file=str(pictures), arrays=("train", "labels"))
     assert nets.pictures(own).x.shape == (12, 12)
 
 
 def test_unknown_parts_are_refused(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["escape_networks.py", "depths"])
-    with pytest.raises(SystemExit):
-        nets.arguments()
-    assert "parts must be of widths" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["escape_networks.py", "--parts", "depths"])
+    with pytest.raises(SystemExit) as ended:
+        main(nets.__file__, nets.run, nets.SMOKE)
+    assert ended.value.code == 2
+    assert "widths" in capsys.readouterr().err
 
 
 def test_expected_numbers_say_what_is_claimed():
