@@ -42,7 +42,18 @@ OPTIMIZERS = {
     "saddle-free Newton": (lambda: px.dynamics.saddle_free_newton(0.1), 300),
 }
 SURVIVE = ("gradient descent", "momentum 0.9", "sign descent", "Adam")
-DASHES = ("-", "-", "--", "-", "-", "-", "-.", ":", "-.")
+STYLES = dict(  # colour, marker, dash
+    zip(
+        OPTIMIZERS,
+        zip(
+            (*COLORS[:5], "0.5", "black", COLORS[5], "#882255"),
+            "osv^D*PXh",
+            ("-", "-", "--", "-", "-", "-", "-.", ":", "-."),
+            strict=True,
+        ),
+        strict=True,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Config:
 
 SMOKE = Config(
     lanes=16,
-    optimizers=(*SURVIVE, "saddle-free Newton"),
+    optimizers=("gradient descent", "Adam"),
     depths=(4,),
     share=0.05,
     eps=(1e-30, 1e-2),
@@ -250,14 +261,16 @@ def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
 
     layout = {"layout": "constrained", "width_ratios": (1, 1.2), "figsize": (12, 4.8)}
     fig, (left, right) = plt.subplots(1, 2, **layout)
-    depths = sorted({d for _, d in seen})
-    draw_medians(left, made, {name for name, _ in seen}, depths)
+    depths, names = sorted({d for _, d in seen}), [name for name, _ in seen]
+    draw_medians(left, made, names, depths)
     chosen = depth if depth in depths else depths[-1]
+    survive = [name for name in SURVIVE if name in names]
     summaries = {
         name: px.statistics.escape_summary(seen[name, chosen]).survival
-        for name in SURVIVE
+        for name in survive
     }
-    px.plot.survival_curves(summaries, ax=right)
+    colors = [STYLES[name][0] for name in survive]
+    px.plot.survival_curves(summaries, colors=colors, ax=right)
     right.set(xscale="log", xlabel="step", ylabel="share still on the plateau")
     right.set_title(f"L = {chosen}", loc="right")
     save(fig, path)
@@ -265,8 +278,9 @@ def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
 
 def draw_medians(ax, made: dict, names, depths) -> None:
     """Median escape steps; an arrow up stands where the median is beyond all steps."""
-    styles = zip(OPTIMIZERS, COLORS * 2, "osv^D*PXh", DASHES, strict=False)
-    for name, color, marker, dash in (style for style in styles if style[0] in names):
+    for name, (color, marker, dash) in STYLES.items():
+        if name not in names:
+            continue
         rows = np.array([made[f"{name}, L = {d}"]["median"] for d in depths])
         mid, low, high = np.where(np.isinf(rows), np.nan, rows).T
         ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
@@ -275,11 +289,9 @@ def draw_medians(ax, made: dict, names, depths) -> None:
         ax.errorbar(depths, mid, yerr=ends, label=name, markersize=5, **style)
         beyond = [d for d, m in zip(depths, mid, strict=True) if np.isnan(m)]
         ax.plot(beyond, [OPTIMIZERS[name][1]] * len(beyond), "^", color=color)
-    if np.any(
-        np.isinf([made[f"{n}, L = {d}"]["median"] for n in names for d in depths])
-    ):
-        words = {"textcoords": "offset points", "ha": "center", "fontsize": "small"}
-        ax.annotate("not within 20 000 steps", (depths[-2:][0], 2e4), (0, 6), **words)
+        if beyond and name == SURVIVE[0]:
+            at = {"textcoords": "offset points", "ha": "right", "fontsize": "small"}
+            ax.annotate("not within 20 000 steps", (beyond[-1], 2e4), (0, 7), **at)
     ax.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
     ax.set_xticks(depths, [f"{d}" for d in depths])
     ax.minorticks_off()
@@ -338,7 +350,8 @@ def run(config: Config, out: Path) -> dict:
         size = config.way_depth, config.lanes // 4, config.way_steps
         told, ways = part_directions(*size)
         for name, one in told.items():
-            print(name, {key: np.round(value, 2) for key, value in one.items()})
+            words = [f"{key} {np.round(value, 2)}" for key, value in one.items()]
+            print(f"{name}: {', '.join(words)}", flush=True)
         made |= told
         draw_directions(ways, out / "directions.png")
     return made

@@ -61,11 +61,11 @@ class Config:
 
 SMOKE = Config(
     lanes=4,
-    initial_widths=(8, 32),
-    widths=(4, 16),
-    alphas=(1.0,),
+    initial_widths=(32,),
+    widths=(16,),
+    alphas=(1.5,),
     sign_widths=(16,),
-    sign_horizon=400.0,
+    sign_horizon=464.0,
 )
 
 
@@ -115,7 +115,8 @@ def initial(config: Config, out: Path) -> dict:
         rows.setdefault(f"α = {alpha:g}, s = {scale:g}", {})[f"n = {width}"] = row
     for name, of in rows.items():
         alpha = float(name.split(",")[0].removeprefix("α = "))
-        of["slope"] = slope(of, "t10")
+        if len(of) > 1:
+            of["slope"] = slope(of, "t10")
         of["slope, law"] = (2 * alpha - 1) / (2 * float(rate))
         print(f"{name}: {of}", flush=True)
     return rows
