@@ -70,7 +70,7 @@ class Config:
     perturb: float = 0.0
 
 
-SMOKE = Config(("digits", "poisson_1d"), ("tanh", "relu"), starts=2, share=0.005)
+SMOKE = Config(("fit_1d",), ("tanh", "relu"), starts=2, share=0.005)
 
 
 def starts(task: Task, activation: str, num: int = 1):
