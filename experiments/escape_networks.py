@@ -18,29 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+from deep_networks import (
+    ARCHITECTURES,
+    DEPTH,
+    OPTIMIZERS,
+    SHARES,
+    WIDTH,
+    height,
+    images,
+    label,
+    problem,
+    run_steps,
+    starts,
+    tell,
+)
 from drawing import COLORS, save
-from escape_depth import in_steps, line, row
 
 import plateaux as px
 from plateaux.experiments import main
 
 Part = Literal["widths", "architectures", "digits"]
-NUM_DATA, SHARES = 128, {"3/4": 0.75, "1/2": 0.5}
 LEFT = "3/4"
-EPS = 1e-8  # of Adam and RMSprop; their gradients here are far larger
-OPTIMIZERS = {
-    "gradient descent": lambda h: px.gradient_descent(h),
-    "momentum 0.9": lambda h: optax.sgd(h, momentum=0.9),
-    "normalised descent": lambda h: px.dynamics.normalised_descent(h),
-    "sign descent": lambda h: optax.sign_sgd(h),
-    "RMSprop": lambda h: optax.rmsprop(h, decay=0.99, eps=EPS, eps_in_sqrt=False),
-    "Adam": lambda h: optax.adam(h, eps=EPS),
-}
 
 
 def plan(of_descent: int, of_others: int, rates: tuple = (1e-3,)) -> tuple:
@@ -56,17 +55,6 @@ SHAPES = {  # (depth, width) -> runs
     (8, 8): plan(2000, 600),
     (16, 16): plan(700, 200),
     (32, 32): plan(700, 200),
-}
-DEPTH, WIDTH = 32, 8
-# Residual layers h + relu(Wh) with Var W = 1/(dL); all others as they come.
-RESIDUAL = {"initialiser": "lecun", "residual_scale": 1.0, "hidden_scale": DEPTH**-0.5}
-ARCHITECTURES = {
-    "plain": {},
-    "plain tanh": {"activation": "tanh", "initialiser": "lecun"},
-    "residual": {"kind": "residual"} | RESIDUAL,
-    "layer norm": {"kind": "normalised", "normalisation": "layer"},
-    "batch norm": {"kind": "normalised", "normalisation": "batch"},
-    "batch norm, residual": {"kind": "residual", "normalisation": "batch"},
 }
 STEP_SIZES = (0.1, 0.03, 0.01, 0.003)  # of descent, the best of which is told
 DIGITS_DATA, NUM_PICTURES = 256, 1024
@@ -118,75 +106,6 @@ SMOKE = Config(
 )
 
 
-def problem(width: int) -> px.Problem:
-    """Targets tanh(1.5 x_1) + x_2/2 of normal inputs, as many as units in a layer."""
-    x = jax.random.normal(jax.random.key(0), (NUM_DATA, width))
-    return px.Problem(x, jnp.tanh(1.5 * x[:, 0]) + 0.5 * x[:, 1])
-
-
-def height(data: px.Problem) -> float:
-    """The loss of the output 0."""
-    return float(jnp.mean(data.y**2) / 2)
-
-
-def starts(
-    depth: int, width: int, lanes: int, in_dim=None, out_dim=None, **options
-) -> px.MLP:
-    """Networks without biases, a lane each: linear map, hidden layers, linear map."""
-    how = {"initialiser": "he", "embedding": "lecun", "last_layer": "lecun"} | options
-
-    def one(lane):
-        network = px.networks.mlp(
-            jax.random.fold_in(jax.random.key(depth), lane),
-            widths=(width,) * depth,
-            in_dim=in_dim or width,
-            out_dim=out_dim,
-            **how,
-        )
-        return eqx.tree_at(lambda net: net.biases, network, None)
-
-    return jax.vmap(one)(jnp.arange(lanes))
-
-
-@eqx.filter_jit
-def train(data: px.Problem, networks: px.MLP, name: str, step_size, num_steps: int):
-    """All lanes by one optimizer, every loss kept, against steps."""
-    one = lambda network: px.descend(
-        data,
-        network,
-        OPTIMIZERS[name](step_size),
-        num_steps=num_steps,
-        save=px.every(1),
-        watch=False,
-    )
-    return in_steps(jax.vmap(one)(networks))
-
-
-def run_steps(data, networks, name: str, step_size: float, num_steps: int):
-    """The same with a traced step size: one program serves all."""
-    return train(data, networks, name, jnp.asarray(step_size), num_steps)
-
-
-def label(name: str, step_size: float) -> str:
-    """Optimizer and step size."""
-    return f"{name} {step_size:g}"
-
-
-def tell(made: dict, name: str, trained, data, of_height=None) -> dict:
-    """Keep and print a row each for three quarters and for half of the plateau.
-
-    Shares are of a height, or of the initial loss of each lane.
-    """
-    found = {}
-    for words, share in SHARES.items():
-        how = ("share", share) if of_height is None else ("loss", share * of_height)
-        found[words] = px.stages.escape(trained, data, criterion=how[0], level=how[1])
-        group = f"{name}, {words}"
-        made[group] = row(found[words])
-        print(line(group, made[group]), flush=True)
-    return found
-
-
 def chosen(runs, config: Config) -> list[tuple[str, float, int]]:
     """Runs of the optimizers asked for, with their share of steps."""
     return [
@@ -229,22 +148,6 @@ def best_step_size(made: dict, name: str) -> float:
     row_of = lambda h: made[f"{name}: {label('gradient descent', h)}, {LEFT}"]
     order = lambda h: (row_of(h)["escaped"][0], -row_of(h)["median"][0])
     return max(STEP_SIZES, key=order)
-
-
-def images(path: Path, arrays: tuple[str, str], num_data: int) -> px.Problem:
-    """Pictures of a NumPy archive, one row of pixels each, in the units of the digits.
-
-    Pixels have mean 0 and standard deviation 1 over the data used, constant ones are 0.
-    """
-    with np.load(path) as archive:
-        x, labels = (archive[name] for name in arrays)
-    rows = np.random.default_rng(0).permutation(len(x))[:num_data]
-    x = x[rows].reshape(len(rows), -1).astype(float)
-    classes, places = np.unique(labels, return_inverse=True)
-    spread = x.std(axis=0)
-    x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    y = np.eye(len(classes))[np.ravel(places)[rows]]
-    return px.Problem(x, y, loss="cross_entropy", name=Path(path).stem)
 
 
 def pictures(config: Config) -> px.Problem:
