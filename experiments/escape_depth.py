@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from drawing import COLORS, save
+from escape_figures import draw_directions, draw_eps, draw_escapes
 
 import plateaux as px
 from plateaux.experiments import main
@@ -41,19 +41,6 @@ OPTIMIZERS = {
     "AdamW": (lambda: optax.adamw(STEP, b2=0.99, eps=TINY), 2000),
     "saddle-free Newton": (lambda: px.dynamics.saddle_free_newton(0.1), 300),
 }
-SURVIVE = ("gradient descent", "momentum 0.9", "sign descent", "Adam")
-STYLES = dict(  # colour, marker, dash
-    zip(
-        OPTIMIZERS,
-        zip(
-            (*COLORS[:5], "0.5", "black", COLORS[5], "#882255"),
-            "osv^D*PXh",
-            ("-", "-", "--", "-", "-", "-", "-.", ":", "-."),
-            strict=True,
-        ),
-        strict=True,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -255,97 +242,18 @@ def of_directions(found: dict) -> dict:
     return told
 
 
-def draw_escapes(made: dict, seen: dict, path: Path, depth: int = 32) -> None:
-    """Median escape against depth, and survival of the plateau at one depth."""
-    import matplotlib.pyplot as plt
-
-    layout = {"layout": "constrained", "width_ratios": (1, 1.2), "figsize": (12, 4.8)}
-    fig, (left, right) = plt.subplots(1, 2, **layout)
-    depths, names = sorted({d for _, d in seen}), [name for name, _ in seen]
-    draw_medians(left, made, names, depths)
-    chosen = depth if depth in depths else depths[-1]
-    survive = [name for name in SURVIVE if name in names]
-    summaries = {
-        name: px.statistics.escape_summary(seen[name, chosen]).survival
-        for name in survive
-    }
-    colors = [STYLES[name][0] for name in survive]
-    px.plot.survival_curves(summaries, colors=colors, ax=right)
-    right.set(xscale="log", xlabel="step", ylabel="share still on the plateau")
-    right.set_title(f"L = {chosen}", loc="right")
-    save(fig, path)
-
-
-def draw_medians(ax, made: dict, names, depths) -> None:
-    """Median escape steps; an arrow up stands where the median is beyond all steps."""
-    for name, (color, marker, dash) in STYLES.items():
-        if name not in names:
-            continue
-        rows = np.array([made[f"{name}, L = {d}"]["median"] for d in depths])
-        mid, low, high = np.where(np.isinf(rows), np.nan, rows).T
-        ends = np.nan_to_num([mid - low, high - mid], nan=0.0)
-        # Lines that lie on one another show through dashes.
-        style = {"marker": marker, "color": color, "linestyle": dash}
-        ax.errorbar(depths, mid, yerr=ends, label=name, markersize=5, **style)
-        beyond = [d for d, m in zip(depths, mid, strict=True) if np.isnan(m)]
-        ax.plot(beyond, [OPTIMIZERS[name][1]] * len(beyond), "^", color=color)
-        if beyond and name == SURVIVE[0]:
-            at = {"textcoords": "offset points", "ha": "right", "fontsize": "small"}
-            ax.annotate("not within 20 000 steps", (beyond[-1], 2e4), (0, 7), **at)
-    ax.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
-    ax.set_xticks(depths, [f"{d}" for d in depths])
-    ax.minorticks_off()
-    ax.legend(fontsize="small", ncols=2, loc="upper right")
-    ax.set_ylim(top=1e6)
-
-
-def draw_eps(made: dict, config: Config, path: Path) -> None:
-    """Shares that escaped, by eps and depth, one panel a precision."""
-    import matplotlib.pyplot as plt
-
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    depths, every = list(config.eps_depths), list(config.eps)
-    for ax, dtype in zip(axes, ("float64", "float32"), strict=True):
-        of = lambda d, e, dtype=dtype: made[f"Adam, eps {e:g}, L = {d}, {dtype}"]
-        share = np.array([[of(d, e)["escaped"][0] for e in every] for d in depths])
-        px.plot.heat_map(share, ("depth L", depths), ("eps of Adam", every), ax=ax)
-        ax.set_title(f"share that escaped, {dtype}")
-    save(fig, path)
-
-
-def draw_directions(found: dict, path: Path) -> None:
-    """Update against curvature, one panel an optimizer."""
-    import matplotlib.pyplot as plt
-
-    fig, axes = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
-    for ax, (name, one) in zip(axes, found.items(), strict=True):
-        run, curvature = one["run"], one["curvature"]
-        # A little beyond the escape: what follows is another story.
-        shown = slice(0, int(np.sum(np.asarray(run.times) < 1.2 * one["time"])) - 1)
-        px.plot.update_curvature(
-            run.times[shown],
-            curvature.largest[shown],
-            curvature.smallest[shown],
-            one["along"][shown],
-            time_unit="step",
-            ax=ax,
-        )
-        ax.axvline(one["time"], color="0.5", linestyle=":")
-        ax.set_title(name, loc="right")
-    save(fig, path)
-
-
 def run(config: Config, out: Path) -> dict:
     """Run, print, draw."""
     made: dict = {}
     if "chains" in config.parts:
         rows, seen = part_chains(config)
         made |= rows
-        draw_escapes(rows, seen, out / "escape_depth.png")
+        most = {name: num_steps for name, (_, num_steps) in OPTIMIZERS.items()}
+        draw_escapes(rows, seen, most, out / "escape_depth.png")
     if "eps" in config.parts:
         rows = part_eps(config)
         made |= rows
-        draw_eps(rows, config, out / "eps.png")
+        draw_eps(rows, config.eps_depths, config.eps, out / "eps.png")
     if "directions" in config.parts:
         size = config.way_depth, config.lanes // 4, config.way_steps
         told, ways = part_directions(*size)

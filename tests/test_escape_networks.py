@@ -13,7 +13,6 @@ from plateaux.experiments import main, shelf
 
 from .experiment_files import load
 
-depths = load("escape_depth")
 nets = load("escape_networks")
 EXPECTED = shelf.expected("escape_networks")["full"]["numbers"]
 
@@ -177,7 +176,7 @@ def test_figures_name_every_optimizer_once(told, tmp_path):
     nets.draw_bands(ax, {how: run for how, (run, _) in seen.items()})
     nets.few_names(ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(seen)
-    assert nets.colors(seen) == [depths.COLORS[0], depths.COLORS[5]]
+    assert nets.colors(seen) == [nets.COLORS[0], nets.COLORS[5]]
     plt.close(fig)
 
 
