@@ -70,7 +70,7 @@ class Config:
     perturb: float = 0.0
 
 
-SMOKE = Config(("fit_1d",), ("tanh", "relu"), starts=2, share=0.005)
+SMOKE = Config(("fit_1d",), ("tanh",), starts=2, share=0.005)
 
 
 def starts(task: Task, activation: str, num: int = 1):
@@ -254,7 +254,7 @@ def draw(runs: dict, path: Path, rows, columns) -> None:
     import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator
 
-    size = (1.6 * len(columns) + 1.2, 1.05 * len(rows) + 1)
+    size = (1.6 * len(columns) + 1.5, 1.05 * len(rows) + 1.4)
     layout = {"figsize": size, "layout": "constrained", "squeeze": False}
     fig, axes = plt.subplots(len(rows), len(columns), sharey="row", **layout)
     for i, name in enumerate(rows):
@@ -274,14 +274,24 @@ def draw(runs: dict, path: Path, rows, columns) -> None:
         axes[i, 0].yaxis.set_major_locator(LogLocator(numticks=4))
         axes[i, 0].yaxis.set_minor_locator(NullLocator())
     fig.supxlabel("step", fontsize="small")
-    fig.supylabel("loss (black, left) and ε-rank (coloured, right)", fontsize="small")
-    words = ("ε = 1e-3 (digits: 1e-1)", "ε = 1e-6 (digits: 1e-2)")
-    lines = [
-        plt.Line2D([], [], color=color, label=label)
-        for color, label in zip(COLORS, words, strict=False)
-    ]
-    fig.legend(handles=lines, loc="outside upper center", ncols=2, fontsize="small")
+    draw_legend(fig, len(columns))
     save(fig, path)
+
+
+def draw_legend(fig, columns: int) -> None:
+    """The loss and both ranks, with the sides of their axes."""
+    import matplotlib.pyplot as plt
+
+    words = {
+        "loss (left)": "black",
+        "ε-rank (right), ε = 1e-3 (digits: 1e-1)": COLORS[0],
+        "ε-rank (right), ε = 1e-6 (digits: 1e-2)": COLORS[1],
+    }
+    lines = [
+        plt.Line2D([], [], color=color, label=name) for name, color in words.items()
+    ]
+    place = {"loc": "outside upper center", "fontsize": "small"}
+    fig.legend(handles=lines, ncols=3 if columns > 3 else 1, **place)
 
 
 def draw_all(drawn: dict, config: Config, out: Path) -> None:

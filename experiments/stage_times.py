@@ -93,9 +93,9 @@ def specification(config: Config) -> px.sweeps.SweepSpec:
     return px.sweeps.SweepSpec.from_dict(entries)
 
 
-def initial(config: Config, out: Path) -> dict:
+def initial(config: Config) -> dict:
     """t10 over widths and initial sizes next to the law, and slopes in log n."""
-    data = px.sweep(specification(config), out / "initial")
+    data = px.sweep(specification(config))
     problem = px.problems.sine_and_square()
     rate = px.dynamics.reduced.small_weights(problem, tanh()).rate
     linear_loss = px.dynamics.reduced.affine_fit(problem).loss
@@ -280,7 +280,7 @@ def _draw_secondary(ax, found: dict) -> None:
 def run(config: Config, out: Path) -> dict:
     """Run the parts asked for, print, draw."""
     parts = {
-        "initial": lambda: initial(config, out),
+        "initial": lambda: initial(config),
         "secondary": lambda: secondary(config),
         "sign": lambda: sign(config),
     }
