@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import rank_staircase as waves
-from drawing import COLORS, save
+from rank_figures import QUARTILES, draw_bounds, draw_losses, draw_ranks
 from scipy.stats import spearmanr
 
 import plateaux as px
@@ -34,7 +34,6 @@ from plateaux.experiments import main
 EPSILONS = (1e-3, 1e-6)  # of Gram matrices in L²(−1, 1), weights of sum 2
 BOUNDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 TIMES = 60  # saved, about
-QUARTILES = (0.25, 0.5, 0.75)
 PRE_SIZE = 3e-2  # step size of Adam on the rank deficit
 PRE_POINTS = 100  # of its quadrature: twice the neurons
 BEFOREHAND = "trained beforehand"
@@ -259,81 +258,6 @@ def table(found: dict, names) -> list[str]:
     ]
 
 
-def draw_ranks(seen: dict, path: Path) -> None:
-    """Ridges of the ε-ranks of both layers, at the start and at the end."""
-    import matplotlib.pyplot as plt
-
-    layout = {"layout": "constrained", "sharex": True, "sharey": True}
-    fig, axes = plt.subplots(2, 2, figsize=(11, 10), **layout)
-    for layer, row in enumerate(axes):
-        for ax, at, when in zip(
-            row, (0, -1), ("at the start", "at the end"), strict=True
-        ):
-            some = [one["ranks"][layer][:, at, 0] for one in seen.values()]
-            px.plot.rank_ridges(some, list(seen), ax=ax)
-            ax.set_xlabel(f"ε-rank of layer {layer + 1}, ε = {EPSILONS[0]:g}, {when}")
-    save(fig, path)
-
-
-def draw_losses(seen: dict, path: Path) -> None:
-    """Bands of the loss, one panel a start, with the median of the first start."""
-    import matplotlib.pyplot as plt
-
-    num = 1 + len(seen) // 4  # of rows: one panel is left for the legend
-    layout = {"layout": "constrained", "sharex": True, "sharey": True}
-    size = (13, 2.6 * num + 0.6)
-    fig, axes = plt.subplots(num, 4, figsize=size, squeeze=False, **layout)
-    probabilities = (0.1, *QUARTILES, 0.9)
-    first = next(iter(seen))
-    band = {
-        name: px.statistics.quantile_band(one["losses"], probabilities)
-        for name, one in seen.items()
-    }
-    for ax, (name, one) in zip(axes.flat, seen.items(), strict=False):
-        px.plot.ensemble_band(
-            one["steps"],
-            band[name],
-            probabilities,
-            time_unit="step",
-            legend=False,
-            ax=ax,
-        )
-        compared = band[first].estimate[2]
-        ax.plot(one["steps"], compared, ":", color="black", label=f"{first}, median")
-        ax.set_title(name)
-        ax.label_outer()
-    for ax in axes.flat[len(seen) :]:
-        ax.axis("off")
-    for ax in axes.flat[max(len(seen) - 4, 0) : len(seen)]:  # nothing stands below
-        ax.tick_params(labelbottom=True)
-        ax.set_xlabel("step")
-    axes.flat[-1].legend(*axes.flat[0].get_legend_handles_labels(), loc="center")
-    save(fig, path)
-
-
-def draw_bounds(found: dict, path: Path) -> None:
-    """Last losses and what the ε-rank forces, quartiles a start."""
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
-    places = np.arange(len(found))[::-1]
-    for name, color, label in (
-        ("loss, last", "black", "loss at the end"),
-        ("loss forced by the rank", COLORS[0], "its lower bound by ε-rank"),
-    ):
-        low, mid, high = np.array([np.array(of[name])[:, 0] for of in found.values()]).T
-        shift = 0.12 if color == "black" else -0.12
-        ax.errorbar(
-            mid, places + shift, xerr=[mid - low, high - mid], fmt="o", color=color,
-            label=f"{label}, quartiles",
-        )  # fmt: skip
-    ax.set_yticks(places, list(found))
-    ax.set(xscale="log", xlabel="loss")
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, 1.12), ncols=2)
-    ax.grid(axis="x", color="0.9")
-    save(fig, path)
-
-
 def ensemble(name: str, config: Config) -> tuple[dict, dict]:
     """Numbers of one start, and what is drawn of it."""
     networks = draw(name, config.lanes)
@@ -366,7 +290,7 @@ def compare(config: Config, out: Path) -> dict:
     print("", "Spearman of last loss and ε-rank of layer 2, over starts:", sep="\n")
     print(", ".join(f"{when} {value:.2f}" for when, value in values.items()))
     draw_bounds(found, out / "rank_starts.png")
-    draw_ranks(seen, out / "ranks.png")
+    draw_ranks(seen, EPSILONS[0], out / "ranks.png")
     draw_losses(seen, out / "losses.png")
     made = {name: claims(of) for name, of in found.items()}
     return made | {"Spearman over starts": values}
