@@ -21,16 +21,20 @@ OPTIMIZERS = {
     "RMSprop": lambda h: optax.rmsprop(h, decay=0.99, eps=EPS, eps_in_sqrt=False),
     "Adam": lambda h: optax.adam(h, eps=EPS),
 }
-DEPTH, WIDTH = 32, 8
-# Residual layers h + relu(Wh) with Var W = 1/(dL); all others as they come.
-RESIDUAL = {"initialiser": "lecun", "residual_scale": 1.0, "hidden_scale": DEPTH**-0.5}
+WIDTH = 8  # of the architectures
+SKIPS = {"kind": "residual", "initialiser": "lecun", "residual_scale": 1.0}
+# name -> options of px.networks.mlp at depth L; residual layers are h + relu(Wh) with
+# Var W = 1/(dL), all others as they come
 ARCHITECTURES = {
-    "plain": {},
-    "plain tanh": {"activation": "tanh", "initialiser": "lecun"},
-    "residual": {"kind": "residual"} | RESIDUAL,
-    "layer norm": {"kind": "normalised", "normalisation": "layer"},
-    "batch norm": {"kind": "normalised", "normalisation": "batch"},
-    "batch norm, residual": {"kind": "residual", "normalisation": "batch"},
+    "plain": lambda depth: {},
+    "plain tanh": lambda depth: {"activation": "tanh", "initialiser": "lecun"},
+    "residual": lambda depth: SKIPS | {"hidden_scale": depth**-0.5},
+    "layer norm": lambda depth: {"kind": "normalised", "normalisation": "layer"},
+    "batch norm": lambda depth: {"kind": "normalised", "normalisation": "batch"},
+    "batch norm, residual": lambda depth: {
+        "kind": "residual",
+        "normalisation": "batch",
+    },
 }
 
 

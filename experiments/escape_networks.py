@@ -21,7 +21,6 @@ from typing import Literal, get_args
 import numpy as np
 from deep_networks import (
     ARCHITECTURES,
-    DEPTH,
     OPTIMIZERS,
     SHARES,
     WIDTH,
@@ -33,7 +32,8 @@ from deep_networks import (
     starts,
     tell,
 )
-from drawing import COLORS, save
+from drawing import save
+from escape_figures import STYLES
 
 import plateaux as px
 from plateaux.experiments import main
@@ -77,6 +77,7 @@ class Config:
         optimizers: Which of them for shapes and pictures.
         share: Of the steps of every optimizer, for shapes and pictures.
         architectures: Which of them.
+        architecture_depth: Layers of each.
         architecture_steps: Steps of each.
         pictures_shape: Depth and width of the network for pictures.
         file: Pictures, a NumPy archive; the bundled digits if empty.
@@ -89,6 +90,7 @@ class Config:
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
     share: float = 1.0
     architectures: tuple[str, ...] = tuple(ARCHITECTURES)
+    architecture_depth: int = 32
     architecture_steps: int = 500
     pictures_shape: tuple[int, int] = (24, 16)
     file: str = ""
@@ -99,10 +101,11 @@ SMOKE = Config(
     lanes=8,
     shapes=((8, 8),),
     optimizers=("gradient descent", "Adam"),
-    share=0.05,
+    share=0.02,
     architectures=("residual",),
+    architecture_depth=4,
     architecture_steps=20,
-    pictures_shape=(4, 16),
+    pictures_shape=(2, 16),
 )
 
 
@@ -134,7 +137,8 @@ def part_architectures(config: Config) -> tuple[dict, dict]:
     made, seen, data = {}, {}, problem(WIDTH)
     plans = [("gradient descent", h) for h in STEP_SIZES] + [("Adam", 1e-3)]
     for name in config.architectures:
-        networks = starts(DEPTH, WIDTH, config.lanes, **ARCHITECTURES[name])
+        depth, options = config.architecture_depth, ARCHITECTURES[name]
+        networks = starts(depth, WIDTH, config.lanes, **options(depth))
         for how in plans:
             trained = run_steps(data, networks, *how, config.architecture_steps)
             group = f"{name}: {label(*how)}"
@@ -251,8 +255,7 @@ def draw_digits(seen: dict, path: Path) -> None:
 
 def colors(names) -> list[str]:
     """A colour an optimizer, the same in all figures."""
-    kinds = dict(zip(OPTIMIZERS, COLORS, strict=True))
-    return [kinds[name.rsplit(" ", 1)[0]] for name in names]
+    return [STYLES[name.rsplit(" ", 1)[0]][0] for name in names]
 
 
 def few_names(ax) -> None:

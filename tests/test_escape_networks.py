@@ -78,7 +78,7 @@ def test_weights_have_the_variances_of_the_theory():
 
 
 def test_residual_branches_have_variance_1_over_d_l_and_are_not_scaled_again():
-    networks = nets.starts(2, 2, 3, **nets.ARCHITECTURES["residual"])
+    networks = nets.starts(2, 2, 3, **nets.ARCHITECTURES["residual"](32))
     plain = nets.starts(2, 2, 3)
     for mine, he in zip(networks.weights, plain.weights, strict=True):
         np.testing.assert_allclose(64 * mine**2, he**2)  # 1/(dL) of 2/d, L = 32
@@ -176,7 +176,7 @@ def test_figures_name_every_optimizer_once(told, tmp_path):
     nets.draw_bands(ax, {how: run for how, (run, _) in seen.items()})
     nets.few_names(ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(seen)
-    assert nets.colors(seen) == [nets.COLORS[0], nets.COLORS[5]]
+    assert nets.colors(seen) == ["#0072B2", "black"]
     plt.close(fig)
 
 
