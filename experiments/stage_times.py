@@ -95,16 +95,16 @@ def specification(config: Config) -> px.sweeps.SweepSpec:
 
 def initial(config: Config) -> dict:
     """t10 over widths and initial sizes next to the law, and slopes in log n."""
-    data = px.sweep(specification(config))
+    spec = specification(config)
+    data, rows = px.sweep(spec), {}
     problem = px.problems.sine_and_square()
     rate = px.dynamics.reduced.small_weights(problem, tanh()).rate
     linear_loss = px.dynamics.reduced.affine_fit(problem).loss
     crossing = jax.vmap(px.stages.first_below, in_axes=(None, 0, 0))
-    of_point = lambda name, dtype: data[name].values.astype(dtype).tolist()
-    alphas, scales = (of_point(f"initialiser.{v}", float) for v in ("alpha", "scale"))
-    points = zip(alphas, scales, of_point("network.width", int), strict=True)
-    rows: dict = {}
-    for i, (alpha, scale, width) in enumerate(points):
+    for point in px.sweeps.grid(spec):
+        start, i = point.settings["initialiser"], point.index
+        alpha, scale = start["alpha"], start["scale"]
+        width = point.settings["network"]["width"]
         losses = jnp.asarray(data["loss"].values[i])
         level = losses[:, 0] - 0.1 * (losses[:, 0] - linear_loss)
         t10 = crossing(jnp.asarray(data["times"].values[i]), losses, level)
