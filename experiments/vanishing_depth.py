@@ -29,8 +29,11 @@ class Config:
         parts: Which of them.
         lanes: Chains of each depth; a half of them for widths, a tenth for spectra of
             chains, a fiftieth for architectures.
+        chains: Which kinds of them.
         chain_depths: Depths L of chains.
+        stacks: ReLU or linear networks, or both.
         depths: Of networks, and of the spectra of chains.
+        initialisers: Of ReLU networks, at width 16; He's at all widths.
         widths: Units d of networks in a layer.
         architectures: Which ones.
         architecture_depths: Depths of these.
@@ -39,8 +42,11 @@ class Config:
 
     parts: tuple[Part, ...] = get_args(Part)
     lanes: int = 2000
+    chains: tuple[str, ...] = tuple(chains.CHAINS)
     chain_depths: tuple[int, ...] = (4, 8, 16, 32, 64, 256, 1000)
+    stacks: tuple[str, ...] = tuple(widths.STACKS)
     depths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    initialisers: tuple[str, ...] = widths.INITIALISERS
     widths: tuple[int, ...] = (4, 16, 64)
     architectures: tuple[str, ...] = tuple(architectures.ARCHITECTURES)
     architecture_depths: tuple[int, ...] = (4, 16, 48)
@@ -49,10 +55,13 @@ class Config:
 
 SMOKE = Config(
     lanes=40,
-    chain_depths=(4, 8),
+    chains=("Gaussian", "ReLU"),
+    chain_depths=(4,),
+    stacks=("ReLU",),
     depths=(4,),
-    widths=(4, 16),
-    architectures=("plain", "batch norm, residual"),
+    widths=(4,),
+    initialisers=("he",),
+    architectures=("plain",),
     architecture_depths=(4,),
     spectrum_depths=(4,),
 )
@@ -62,12 +71,12 @@ def run(config: Config, out: Path) -> dict:
     """Run, print, draw."""
     made, lanes = {}, config.lanes
     if "chains" in config.parts:
-        rows, seen = chains.measure_all(lanes, config.chain_depths)
+        rows, seen = chains.measure_all(lanes, config.chains, config.chain_depths)
         made |= rows
         figures.draw_chains(rows, seen, out / "vanishing_depth.png")
     if "widths" in config.parts:
-        size = max(lanes // 2, 40), config.depths, config.widths
-        rows, seen = widths.measure_all(*size)
+        size = config.stacks, config.depths, config.widths, config.initialisers
+        rows, seen = widths.measure_all(max(lanes // 2, 40), *size)
         made |= rows
         figures.draw_widths(rows, seen, config.widths, out / "widths.png")
     if "architectures" in config.parts:

@@ -1,7 +1,5 @@
 """What the experiment on escapes of deep networks computes beside the library."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import plateaux as px
-from plateaux.experiments import main, shelf
+from plateaux.experiments import shelf
 
 from .experiment_files import load
 
@@ -185,14 +183,6 @@ def test_the_digits_are_the_bundled_ones_without_a_file(pictures):
     assert (bundled.name, bundled.x.shape) == ("digits", (256, 64))
     own = nets.Config(file=str(pictures), arrays=("train", "labels"))
     assert nets.pictures(own).x.shape == (12, 12)
-
-
-def test_unknown_parts_are_refused(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["escape_networks.py", "--parts", "depths"])
-    with pytest.raises(SystemExit) as ended:
-        main(nets.__file__, nets.run, nets.SMOKE)
-    assert ended.value.code == 2
-    assert "widths" in capsys.readouterr().err
 
 
 def test_expected_numbers_say_what_is_claimed():

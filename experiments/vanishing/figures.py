@@ -28,6 +28,8 @@ def lines(ax, rows: dict, groups: dict, key: str) -> None:
         groups.items(), COLORS * 2, "osv^D*osv^D*", strict=False
     ):
         depths = [d for d, name in names.items() if key in rows.get(name, {})]
+        if not depths:
+            continue
         mid, low, high = np.array([rows[names[d]][key] for d in depths]).T
         error = [mid - low, high - mid]
         style = {"marker": marker, "markersize": 4, "capsize": 2, "color": color}
@@ -58,7 +60,10 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
     fig, axes = plt.subplots(2, 2, figsize=(12.5, 9), layout="constrained")
     depths = sorted({depth for _, depth in seen})
     few = [d for d in depths if d <= SHOWN]
-    for name, color in zip(("Gaussian", "uniform", "residual"), COLORS, strict=False):
+    kinds = {name for name, _ in seen}
+    shown = [n for n in ("Gaussian", "uniform", "residual") if n in kinds]
+    both = [n for n in ("Gaussian", "uniform") if n in kinds]
+    for name, color in zip(shown, COLORS, strict=False):
         values = np.stack([seen[name, d] for d in few], axis=1)
         exact = [CHAINS[name][1](d).quantile(QUARTILES) for d in few]
         px.plot.depth_fan(
@@ -77,14 +82,14 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
     of = lambda name: {d: f"{name} chain, L = {d}" for d in depths}
     dashes = {"log |f|": ":", "log |g|": "--", "log rho": "-"}
     for key, dash in dashes.items():
-        for name, color in zip(("Gaussian", "uniform"), COLORS, strict=False):
+        for name, color in zip(both, COLORS, strict=False):
             mids = [rows[of(name)[d]][key][0] for d in few]
             style = {"color": color, "marker": "o", "markersize": 3}
             words = f"{name}, {key.replace('rho', 'ρ(H)')}"
             axes[0, 1].plot(few, mids, dash, label=words, **style)
     axes[0, 1].set_ylabel("median")
     depth_axis(axes[0, 1], few)
-    lines(axes[1, 0], rows, {n: of(n) for n in ("Gaussian", "uniform")}, "L |g|/rho")
+    lines(axes[1, 0], rows, {n: of(n) for n in both}, "L |g|/rho")
     axes[1, 0].set_ylabel("median of L |g|/ρ(H)")
     lines(axes[1, 1], rows, {"drawn": {d: of("ReLU")[d] for d in few}}, "dead")
     grid = np.arange(few[0], few[-1] + 1)
@@ -92,7 +97,8 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
     axes[1, 1].plot(grid, dead, ":", color="black", label="1 − 2^{−(L−1)}")
     axes[1, 1].set_ylabel("share of dead ReLU chains")
     for ax in axes.flat[1:]:
-        ax.legend(fontsize="small")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize="small")
     save(fig, path)
 
 
@@ -140,7 +146,8 @@ def draw_widths(rows: dict, seen: dict, widths, path: Path) -> None:
     lines(axes[1, 1], rows, starts, "log |h|")
     axes[1, 1].set_ylabel("median of log(‖h_L‖/‖x‖√(4/d)), ReLU, d = 16")
     for ax in axes.flat[1:]:
-        ax.legend(fontsize="small")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize="small")
     save(fig, path)
 
 

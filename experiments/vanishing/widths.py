@@ -82,10 +82,11 @@ def stack_row(summary, here, width: int, depth: int, law) -> tuple[dict, Any]:
     return made, (band, exact.quantile(QUARTILES) / 2)
 
 
-def measure_all(lanes: int, depths, widths) -> tuple[dict, dict]:
+def measure_all(lanes: int, stacks, depths, widths, initialisers) -> tuple[dict, dict]:
     """Laws over widths and depths, widths in step with depth, and initialisers."""
     rows, seen = {}, {}
-    for name, (activation, start, law) in STACKS.items():
+    for name in stacks:
+        activation, start, law = STACKS[name]
         found = measure(specification(activation, [start], widths, depths, lanes), law)
         for depth in depths if name == "ReLU" else ():
             for width in (max(depth // 2, 2), depth):
@@ -98,8 +99,9 @@ def measure_all(lanes: int, depths, widths) -> tuple[dict, dict]:
             rows[f"{name}, d = {width}, L = {depth}"] = row
             seen[name, width, depth] = row, fan
             say(f"{name}, d = {width}, L = {depth}", row)
-    others = [name for name in INITIALISERS if name != "he"]
-    found = measure(specification("relu", others, [16], depths[::2], lanes))
+    others = [name for name in initialisers if name != "he"]
+    spec = specification("relu", others, [16], depths[::2], lanes)
+    found = measure(spec) if others else {}
     for (start, _, depth), (row, fan) in found.items():
         rows[f"ReLU, {start}, d = 16, L = {depth}"] = row
         seen[start, 16, depth] = row, fan
