@@ -92,7 +92,7 @@ def draw(runs: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     layout = {"layout": "compressed", "sharex": True, "sharey": True}
-    size = (11, 3.1 * len(runs))
+    size = (11, 2.85 * len(runs))
     fig, axes = plt.subplots(len(runs), 4, squeeze=False, figsize=size, **layout)
     for across, (activation, (run, times)) in zip(axes, runs.items(), strict=True):
         for ax, (name, i) in zip(across, times.items(), strict=True):
