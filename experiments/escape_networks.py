@@ -100,7 +100,7 @@ class Config:
 SMOKE = Config(
     lanes=8,
     shapes=((8, 8),),
-    optimizers=("gradient descent", "Adam"),
+    optimizers=("gradient descent",),
     share=0.02,
     architectures=("residual",),
     architecture_depth=4,
