@@ -100,8 +100,9 @@ def measure_all(lanes: int, stacks, depths, widths, initialisers) -> tuple[dict,
             seen[name, width, depth] = row, fan
             say(f"{name}, d = {width}, L = {depth}", row)
     others = [name for name in initialisers if name != "he"]
-    spec = specification("relu", others, [16], depths[::2], lanes)
-    found = measure(spec) if others else {}
+    if not others:
+        return rows, seen
+    found = measure(specification("relu", others, [16], depths[::2], lanes))
     for (start, _, depth), (row, fan) in found.items():
         rows[f"ReLU, {start}, d = 16, L = {depth}"] = row
         seen[start, 16, depth] = row, fan
