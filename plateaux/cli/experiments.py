@@ -23,7 +23,7 @@ class List:
             found = [shelf.entry(name) for name in shelf.names()]
         except ValueError as error:
             refuse(error)
-        head = f"{'':24}{'full':>7}{'smoke':>7}  seconds: full on two cores, smoke on one"
+        head = f"{'':24}{'full':>7}{'smoke':>7}  seconds (smoke: of one core)"
         rows = [
             f"{one.name:24}{_seconds(one, 'full')}{_seconds(one, 'smoke')}  {one.title}"
             for one in found

@@ -34,7 +34,7 @@ def refusal(capsys, *words):
 def test_list(folder, capsys):
     assert cli.main(["experiments", "list"]) == 0
     head, one, other = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["full", "smoke", "seconds:"]
+    assert head.split()[:3] == ["full", "smoke", "seconds"]
     assert one.split(maxsplit=3) == ["one", "1", "7", "What one shows"]
     assert other.startswith("other ")
     assert cli.main(["experiments", "list", "--json"]) == 0
