@@ -13,7 +13,7 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
-.PHONY: demo test test-all lint format types docs bench clean
+.PHONY: demo test test-all lint format types docs links bench clean
 
 demo: $(VENV)/.installed-all  ## run the main job and write its report
 	$(BIN)/plateaux sweep run experiments/quick.toml --out runs/quick
@@ -42,6 +42,9 @@ types: $(VENV)/.installed-all-lint  ## static types
 docs: $(VENV)/.installed-all-docs  ## the documentation, warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
+
+links: $(VENV)/.installed-all-docs  ## addresses outside, over the network
+	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/links
 
 bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left out
 	$(BIN)/python benchmarks/descent.py

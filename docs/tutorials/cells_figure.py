@@ -1,6 +1,6 @@
 """Draws cells.png: floors and exits of a staircase, local lines, last losses.
 
-python docs/cells_figure.py
+python docs/tutorials/cells_figure.py
 """
 
 from pathlib import Path

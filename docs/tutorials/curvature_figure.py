@@ -1,6 +1,6 @@
 """Draws curvature.png: vanishing norms and spectra, and plateaus left along updates.
 
-python docs/curvature_figure.py
+python docs/tutorials/curvature_figure.py
 """
 
 import functools as ft

@@ -1,6 +1,6 @@
 """Draws condensation.png: the stages of one run, and what its neurons do meanwhile.
 
-python docs/condensation_figure.py
+python docs/guides/condensation_figure.py
 """
 
 from pathlib import Path

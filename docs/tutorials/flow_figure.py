@@ -1,6 +1,6 @@
 """Draws flow.png: kinks held on data, the events, the error along one exact flow.
 
-python docs/flow_figure.py
+python docs/tutorials/flow_figure.py
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Draws staircase.png: the ε-rank of one run, and the ranks that many runs reach.
 
-python docs/staircase_figure.py
+python docs/tutorials/staircase_figure.py
 """
 
 from pathlib import Path
