@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^( *)(`{3,}|:{3,}).*?^\1\2`*:* *$", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SRC = re.compile(r"(?:src|href)=\"([^\"]+)\"")
+ROLE = re.compile(r"\{py:\w+\}`~?plateaux((?:\.[A-Za-z_]\w*)+)`")
 NAME = re.compile(r"\bpx((?:\.[A-Za-z_]\w*)+)")
 # Copied to the front page of the built site by `html_extra_path`.
 BUILT = {"million_report.html": ROOT / "docs" / "reports" / "million_report.html"}
@@ -67,8 +68,9 @@ def test_links_lead_to_files_and_headings(path):
 
 @pytest.mark.parametrize("path", pages(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_name_of_the_package_exists(path):
-    """Whatever a page calls `px.…` is there, in its text as in its examples."""
-    for dotted in set(NAME.findall(path.read_text(encoding="utf-8"))):
+    """Whatever a page calls `px.…` or refers to is there."""
+    text = path.read_text(encoding="utf-8")
+    for dotted in {*NAME.findall(text), *ROLE.findall(text)}:
         thing = px
         for part in dotted.removeprefix(".").split("."):
             if part in getattr(thing, "__annotations__", ()):
