@@ -85,3 +85,10 @@ def test_every_room_has_its_page():
     modules = re.findall(r"automodule:: plateaux\.(\w+)\n((?:   :.*\n)*)", lines)
     shown = {room for room, options in modules if ":members:" in options}
     assert shown == set(px._CONTENTS)
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    (entries,) = re.findall(r"^```\{glossary\}\n(.*?)^```", text, re.M | re.S)
+    words = re.findall(r"^(\S.*)$", entries, re.M)
+    assert words == sorted(words, key=lambda w: w.lower().replace("ε", "epsilon"))
