@@ -20,8 +20,9 @@ from ..networks.two_layer import TwoLayer, imbalance_drift
 from ..problems.losses import Exponential, Logistic, SquaredError
 from ..problems.problem import Problem, check_match, loss
 from ..problems.task import Task
-from . import deep_flow as deep, kinked_flow as kinked
+from . import deep_flow as deep, kinked_state as kinked
 from .equal_data import merge_equal, name_data
+from .kinked_flow import explicit_attempt
 from .kinked_stiff import stiff_attempt
 from .recording import Record
 from .save import LogSpaced, Save
@@ -356,7 +357,7 @@ def run_explicit(field: kinked.Field, state: kinked.State) -> kinked.State:
     """Explicit steps until the run ends or asks for the stiff method."""
     return jax.lax.while_loop(
         lambda s: (s.status == kinked.RUNNING) & ~s.stiff,
-        lambda s: kinked.explicit_attempt(field, s),
+        lambda s: explicit_attempt(field, s),
         state,
     )
 
@@ -386,7 +387,7 @@ def run_recorded(field: kinked.Field, state: kinked.State) -> kinked.State:
     both = lambda s: jax.lax.cond(
         s.stiff,
         lambda s: stiff_attempt(field, s),
-        lambda s: kinked.explicit_attempt(field, s),
+        lambda s: explicit_attempt(field, s),
         s,
     )
     return eqxi.while_loop(
