@@ -70,8 +70,8 @@ def boundary_modes(
     problem: Problem,
     network: TwoLayer,
     modes: Modes,
-    neuron: Int[Array, ""],
-    datum: Int[Array, ""],
+    neuron: Int[Array, ""] | int,
+    datum: Int[Array, ""] | int,
 ) -> Choice:
     """The consistent modes of a neuron that has reached the boundary of a datum.
 
@@ -84,6 +84,14 @@ def boundary_modes(
 
     Returns:
         The choice, see `choose_modes`.
+
+    Example:
+        >>> problem = Problem(jnp.array([[0.0], [1.0]]), jnp.array([-1.0, 1.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> choice = boundary_modes(problem, net, modes_of(problem, net), 0, 0)
+        >>> import plateaux as px
+        >>> bool(choice.kinds[1] == px.EventKind.slide)  # beyond, it is sent back
+        True
     """
     pair = jnp.asarray(neuron, jnp.int32), jnp.asarray(datum, jnp.int32)
     return _boundary_modes(problem, network, modes, *pair)
@@ -186,6 +194,11 @@ def modes_of(
 
     Returns:
         The modes; a pair with z = 0 is off.
+
+    Example:
+        >>> problem = Problem(jnp.array([[-1.0], [1.0]]), jnp.array([0.0, 1.0]))
+        >>> print(modes_of(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])).on)
+        [[False  True]]
     """
     on: Bool[Array, "n K"] = network.w @ problem.x.T + network.b[:, None] > 0
     places = min(problem.in_dim, problem.num_data, MOST_SLIDES)

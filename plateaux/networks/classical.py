@@ -116,7 +116,10 @@ def xavier_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """Xavier uniform: w on ±√(6/(d+n)), c on ±√(6/(n+1)), b = 0; as for `he`."""
+    """Xavier uniform: w on ±√(6/(d+n)), c on ±√(6/(n+1)), b = 0.
+
+    Arguments as for `he`.
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.xavier_uniform, bias, *common)
 
@@ -169,8 +172,9 @@ def orthogonal(
 ) -> TwoLayer:
     """Orthogonal: wᵀw = I if n ≥ d, else wwᵀ = I; ‖c‖ = 1; b = 0.
 
-    Uniform (Haar); for d = 1, w is a uniform unit vector of Rⁿ. Arguments as for
-    `he`.
+    Uniform (Haar); for d = 1, w is a uniform unit vector of Rⁿ.
+
+    Arguments as for `he`.
 
     Reference: Saxe, McClelland & Ganguli (2013), arXiv:1312.6120.
     """
