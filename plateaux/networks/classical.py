@@ -79,7 +79,10 @@ def he_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """He uniform: w on ±√(6/d), c on ±√(6/n), b = 0; arguments as for `he`."""
+    """He uniform: w on ±√(6/d), c on ±√(6/n), b = 0; arguments as for `he`.
+
+    Reference: He, Zhang, Ren & Sun (2015), arXiv:1502.01852.
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.he_uniform, bias, *common)
 
@@ -119,6 +122,8 @@ def xavier_uniform(
     """Xavier uniform: w on ±√(6/(d+n)), c on ±√(6/(n+1)), b = 0.
 
     Arguments as for `he`.
+
+    Reference: Glorot & Bengio (2010), AISTATS, PMLR 9:249–256.
     """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.xavier_uniform, bias, *common)
@@ -154,7 +159,10 @@ def lecun_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """LeCun uniform: w on ±√(3/d), c on ±√(3/n), b = 0; arguments as for `he`."""
+    """LeCun uniform: w on ±√(3/d), c on ±√(3/n), b = 0; arguments as for `he`.
+
+    Reference: LeCun, Bottou, Orr & Müller (1998), "Efficient BackProp".
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.lecun_uniform, bias, *common)
 

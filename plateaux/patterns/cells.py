@@ -50,6 +50,8 @@ def design_matrix(
         >>> print(design_matrix(active, jnp.array([[1.0], [2.0]]), affine=True))
         [[0. 0. 1. 1.]
          [2. 1. 2. 1.]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     x1 = extended(x)
     blocks = jnp.where(active.T[:, :, None], x1[:, None, :], 0)
@@ -97,6 +99,8 @@ def cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:
         >>> fit = cell_fit(problem, net)  # the datum at −1 is out of reach: 1²/2/3
         >>> print(f"{fit.value:.4f}")
         0.1667
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     active = pattern(network, problem.x)
@@ -156,6 +160,8 @@ def cell_rates(problem: Problem, network: TwoLayer) -> CellRates:
         >>> rates = cell_rates(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0]))
         >>> print(f"{rates.slowest:.1f} {rates.fastest:.1f}")
         4.0 8.0
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     active = pattern(network, problem.x)
@@ -195,6 +201,8 @@ def tangent_kernel(problem: Problem, network: TwoLayer) -> Float[Array, "K K"]:
         >>> print(tangent_kernel(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])))
         [[0. 0.]
          [0. 3.]]
+
+    Reference: Jacot, Gabriel & Hongler (2018), arXiv:1806.07572.
     """
     check_cells(problem, network)
     x = problem.x
@@ -226,6 +234,8 @@ def violation(problem: Problem, network: TwoLayer) -> Float[Array, "n K"]:
         >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
         >>> print(jnp.round(violation(problem, net)))  # the best line is 3x − 3
         [[-6. -0. -3.]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     fit = cell_fit(problem, network)
     num, dim = network.width, problem.in_dim + 1

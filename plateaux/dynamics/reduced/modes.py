@@ -42,6 +42,8 @@ def neuron_modes(network: TwoLayer, direction: Float[Array, " D"]) -> NeuronMode
         >>> modes = neuron_modes(net, jnp.array([1.0, 0.0]))
         >>> print(modes.growing, modes.decaying)
         [1.] [0.]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     v = inner_weights(network)
     along = v @ direction
@@ -90,5 +92,7 @@ def condensed_size(network: TwoLayer, direction: Float[Array, " D"]):
         >>> net = TwoLayer([[1.0]], [0.0], [1.0], activation="tanh")
         >>> print(condensed_size(net, jnp.array([1.0, 0.0])))
         1.0
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     return jnp.sum(neuron_modes(network, direction).growing ** 2)

@@ -113,6 +113,8 @@ def propagated(network: TwoLayer, propagator: Float[Array, "D1 D1"]) -> TwoLayer
         >>> net = px.TwoLayer(w=[[1.0]], b=[0.0], c=[2.0], activation="tanh")
         >>> print(propagated(net, 3 * jnp.eye(3)).c)
         [6.]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     theta = _neurons(network) @ propagator.T
     return with_neurons(network, theta[:, 0], theta[:, 1:])
