@@ -25,7 +25,8 @@ from ...networks.activations import Activation
 from ...networks.network import extended
 from ...networks.two_layer import TwoLayer, inner_weights
 from ...problems.problem import Problem
-from ..flow import checked, record_all
+from ..flow_arguments import checked
+from ..flow_results import record_all
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
