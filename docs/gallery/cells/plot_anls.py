@@ -45,7 +45,9 @@ for (name, run), color in zip(
     px.plot.loss_curve(
         run.steps.astype(float), run.losses, label=name, color=color, ax=ax
     )
-    print(f"{name:26} {run.losses[-1]:.2e}, {run.losses[-1] / bound:.1f} times the bound")
+    print(
+        f"{name:26} {run.losses[-1]:.2e}, {run.losses[-1] / bound:.1f} times the bound"
+    )
 ax.axhline(bound, color="black", linestyle=":", label="no network is below")
 ax.set_xlabel("step")
 ax.legend()

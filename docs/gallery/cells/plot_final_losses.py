@@ -45,5 +45,7 @@ found = {"as drawn": last_losses(1.0), "a third of it": last_losses(1 / 3)}
 bound = px.patterns.loss_bounds(problem, 3, affine=True).lower
 for name, losses in found.items():
     within = px.statistics.wilson(int((losses < 2 * bound).sum()), 64)
-    print(f"{name}: {within.estimate:.2f} [{within.low:.2f}, {within.high:.2f}] below twice")
+    print(
+        f"{name}: {within.estimate:.2f} [{within.low:.2f}, {within.high:.2f}] below twice"
+    )
 ax = px.plot.distribution(found, bound)

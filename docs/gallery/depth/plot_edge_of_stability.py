@@ -39,9 +39,9 @@ curvature = px.diagnostics.curvature
 path = run.saved["network"]
 ends = curvature.curvature_along(problem, path)
 update = jax.vmap(lambda net: jax.grad(lambda n: px.loss(problem, n))(net))(path)
-along = jax.vmap(
-    lambda net, way: curvature.directional_curvature(problem, net, way)
-)(path, update)
+along = jax.vmap(lambda net, way: curvature.directional_curvature(problem, net, way))(
+    path, update
+)
 fig, (above, below) = plt.subplots(
     2, 1, figsize=(7, 6), sharex=True, layout="constrained"
 )

@@ -24,7 +24,6 @@ jax.config.update("jax_enable_x64", True)
 problem = px.Problem([[1.0]], [1.0])
 OPTIMIZERS = {
     "gradient descent": px.gradient_descent(0.01),
-    "momentum 0.9": optax.sgd(0.01, momentum=0.9),
     "sign descent": optax.sign_sgd(0.01),
     "Adam": optax.adam(0.01, b2=0.99, eps=1e-30),
 }

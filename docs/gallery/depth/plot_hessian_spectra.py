@@ -3,7 +3,7 @@ Vanishing Hessians
 ==================
 
 Not only gradients vanish with depth: in a narrow network at random initialisation the whole
-Hessian does. Densities of its eigenvalues over 200 neural chains of each depth, positive
+Hessian does. Densities of its eigenvalues over 100 neural chains of each depth, positive
 ones upwards, negative ones downwards: about as many directions fall as rise, and with
 every doubling of the depth all are orders of magnitude flatter.
 
@@ -23,10 +23,10 @@ problem = px.Problem([[1.0]], [1.0])
 
 
 def eigenvalues(depth):
-    """Of 200 chains, joined."""
+    """Of 100 chains, joined."""
     draw = lambda key: px.networks.chain(key, depth=depth)
     hessian = lambda key: px.diagnostics.curvature.hessian(problem, draw(key))
-    keys = jax.random.split(jax.random.key(2), 200)
+    keys = jax.random.split(jax.random.key(2), 100)
     return np.ravel(jnp.linalg.eigvalsh(jax.vmap(hessian)(keys)))
 
 

@@ -27,15 +27,15 @@ problem_of = lambda target: px.Problem(jnp.ones((1, 1)), target[None])
 def setting(train):
     """Steps and errors of one setting, over the targets."""
     runs = [train(problem_of(target)) for target in targets]
-    products = np.array([float(px.outputs(r.network, jnp.ones((1, 1)))[0]) for r in runs])
+    products = np.array(
+        [float(px.outputs(r.network, jnp.ones((1, 1)))[0]) for r in runs]
+    )
     return np.array([int(r.stats.num_steps) for r in runs]), np.abs(products - truth)
 
 
 def flow(rtol):
     """Exact flow at one tolerance."""
-    return lambda problem: px.flow(
-        problem, start, t1=END, rtol=rtol, save=px.at([END])
-    )
+    return lambda problem: px.flow(problem, start, t1=END, rtol=rtol, save=px.at([END]))
 
 
 def descent(step_size):

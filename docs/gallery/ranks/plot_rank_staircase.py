@@ -35,7 +35,9 @@ run = px.descend(
     optax.adam(3e-3),
     num_steps=1500,
     save=px.log_spaced(120),
-    record={"spectrum": lambda _, net: px.diagnostics.spectrum(None, net, quadrature=rule)},
+    record={
+        "spectrum": lambda _, net: px.diagnostics.spectrum(None, net, quadrature=rule)
+    },
 )
 
 # %%

@@ -61,6 +61,11 @@ px.plot.spectrum_waterfall(
 left.set_ylim(1e-12, None)
 bound = run.saved["bound"]
 px.plot.error_bounds(
-    run.times, bound.error, bound.bound, epsilon=EPSILON, time_unit=run.time_unit, ax=right
+    run.times,
+    bound.error,
+    bound.bound,
+    epsilon=EPSILON,
+    time_unit=run.time_unit,
+    ax=right,
 )
 plt.show()

@@ -42,7 +42,9 @@ run = px.flow(
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 for i, ax in enumerate(axes):
     count = run.saved["found"].num_directions[i]
-    print(f"flow time {run.times[i]:5.0f}: {count} directions, loss {run.losses[i]:.4f}")
+    print(
+        f"flow time {run.times[i]:5.0f}: {count} directions, loss {run.losses[i]:.4f}"
+    )
     px.plot.condensation_map(run.saved["similarity"][i], run.saved["order"][i], ax=ax)
     ax.set_title(f"flow time {run.times[i]:g}")
 plt.show()

@@ -24,7 +24,8 @@ draw = np.random.default_rng(0).normal(size=3 * 256) / 256
 v = draw[256:].reshape(256, 2)
 network = px.TwoLayer(v[:, :1], v[:, 1], draw[:256], activation="tanh")
 times = px.at(np.geomspace(0.05, 400, 200))
-run = px.flow(problem, network, t1=400.0, save=times)
+keep = {"network": lambda problem, network: network}
+run = px.flow(problem, network, t1=400.0, save=times, record=keep)
 
 # %%
 # The stages are measured; where a law applies, a prediction stands beside.

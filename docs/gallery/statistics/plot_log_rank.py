@@ -3,7 +3,7 @@ Do initialisations differ? The log-rank test
 ============================================
 
 Survival curves of the first plateau that is not the beginning, for three initialisations
-of 200 runs each, with the test of the hypothesis that all three are one law, and the
+of 100 runs each, with the test of the hypothesis that all three are one law, and the
 difference of two restricted means as its size.
 
 After Mantel (1966), *Evaluation of survival data and two new rank order statistics*. See
@@ -27,7 +27,7 @@ problem = px.Problem(x, jnp.sin(2 * jnp.pi * x[:, 0]))
 def tables(network):
     """The plateaus of one run; compiled once for all batches of one shape."""
     run = px.descend(
-        problem, network, px.gradient_descent(0.02), num_steps=4000, watch=False
+        problem, network, px.gradient_descent(0.02), num_steps=3000, watch=False
     )
     return px.plateaus(run)
 
@@ -35,10 +35,12 @@ def tables(network):
 def dwells(name):
     """Dwells of first plateaus after the beginning, and which were still running."""
     draw = lambda key: px.networks.initialiser(name)(key, width=20, in_dim=1)
-    table = tables(jax.vmap(draw)(jax.random.split(jax.random.key(0), 200)))
+    table = tables(jax.vmap(draw)(jax.random.split(jax.random.key(0), 100)))
     later = np.isfinite(table.start) & (table.start > 0)
     lanes, first = np.flatnonzero(later.any(axis=1)), later.argmax(axis=1)
-    return tuple(np.asarray(a)[lanes, first[lanes]] for a in (table.dwell, table.censored))
+    return tuple(
+        np.asarray(a)[lanes, first[lanes]] for a in (table.dwell, table.censored)
+    )
 
 
 found = {name: dwells(name) for name in ("he", "pytorch", "balanced")}

@@ -2,7 +2,7 @@ r"""
 How long plateaus last: a survival curve
 ========================================
 
-Dwell times of the plateaus of 256 runs. Plateaus that were still running at the end are
+Dwell times of the plateaus of 128 runs. Plateaus that were still running at the end are
 *censored*, an upright tick each: the Kaplan–Meier curve accounts for them, while a mean that
 leaves them out is too short, and so is one that counts them as ended. The band is the 95 %
 interval at each time; the dotted line is the median.
@@ -27,11 +27,11 @@ def train(key):
     """One run; `jax.vmap` makes it a batch."""
     network = px.networks.he(key, width=20, in_dim=1)
     return px.descend(
-        problem, network, px.gradient_descent(0.02), num_steps=4000, watch=False
+        problem, network, px.gradient_descent(0.02), num_steps=3000, watch=False
     )
 
 
-runs = jax.vmap(train)(jax.random.split(jax.random.key(0), 256))
+runs = jax.vmap(train)(jax.random.split(jax.random.key(0), 128))
 tables = jax.vmap(px.plateaus)(runs)
 
 # %%
