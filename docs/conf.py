@@ -29,6 +29,7 @@ html_title = "plateaux"
 html_static_path = []
 html_extra_path = ["reports"]  # pages of finished sweeps, as they were written
 smartquotes = False
+default_role = "code"  # in the gallery, which is reStructuredText
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -5,11 +5,11 @@ Least squares against descent and Adam
 The same five-neuron start three times: gradient descent, Adam, and active-neuron least
 squares (`px.anls`), which solves the least-squares problem of the cell and moves the
 pattern at every step. The dotted line is a proven bound: no network of this width has a
-lower loss. A step of least squares costs more than one of Adam, yet tens of them do what
-thousands of the others do not.
+lower loss. A step of least squares costs more than one of Adam, yet tens of them do
+what thousands of the others do not.
 
-After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_. See
-also: :doc:`/anls`.
+After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_.
+See also: :doc:`/anls`.
 """
 
 import jax

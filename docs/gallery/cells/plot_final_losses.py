@@ -2,9 +2,9 @@ r"""
 Where runs end, and the best possible loss
 ==========================================
 
-Last losses of 64 random starts over a proven lower bound, as distributions: the share of
-runs that end within a multiple of the bound. Starts that are a third as large end worse;
-some of them end on plateaus.
+Last losses of 64 random starts over a proven lower bound, as distributions: the share
+of runs that end within a multiple of the bound. Starts that are a third as large end
+worse; some of them end on plateaus.
 
 See also: :doc:`/cells`, and `experiments/final_losses.py` for thousands of starts.
 """
@@ -46,6 +46,7 @@ bound = px.patterns.loss_bounds(problem, 3, affine=True).lower
 for name, losses in found.items():
     within = px.statistics.wilson(int((losses < 2 * bound).sum()), 64)
     print(
-        f"{name}: {within.estimate:.2f} [{within.low:.2f}, {within.high:.2f}] below twice"
+        f"{name}: {within.estimate:.2f} of the runs below twice the bound "
+        f"[{within.low:.2f}, {within.high:.2f}]"
     )
 ax = px.plot.distribution(found, bound)

@@ -2,10 +2,10 @@ r"""
 Floors of cells: a landscape of steps
 =====================================
 
-The floor of a cell as a function of where one kink of a network lies, all else fixed. It is
-constant between two data and jumps at them: to a least-squares method the position of a
-kink is a number of the cell, nothing finer. Gradient descent walks on the loss (dashed, at
-fixed outer weights), whose valleys need not be those of the floor.
+The floor of a cell as a function of where one kink of a network lies, all else fixed.
+It is constant between two data and jumps at them: to a least-squares method the
+position of a kink is a number of the cell, nothing finer. Gradient descent walks on the
+loss (dashed, at fixed outer weights), whose valleys need not be those of the floor.
 
 See also: :doc:`/cells` and :doc:`/anls`.
 """

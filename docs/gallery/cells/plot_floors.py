@@ -2,14 +2,15 @@ r"""
 A staircase of floors
 =====================
 
-One ReLU neuron and an affine part fit a parabola. While the activation pattern stays, no
-training gets below the *floor* of its cell, the red bar: a least-squares problem. The loss
-comes near it and stands still, until the kink passes a datum and the floor is lower. By the
-triangle the pattern must have changed; this time is proven, and can be loose. The dashed
-line is a bound that no network of this width goes below.
+One ReLU neuron and an affine part fit a parabola. While the activation pattern stays,
+no training gets below the *floor* of its cell, the red bar: a least-squares problem.
+The loss comes near it and stands still, until the kink passes a datum and the floor is
+lower. By the triangle the pattern must have changed; this time is proven, and can be
+loose. The dashed line is a bound that no network of this width goes below.
 
 After Ainsworth & Shin (2021), *Plateau phenomenon in gradient descent training of ReLU
-networks*, `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_. See also: :doc:`/cells`.
+networks*, `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_. See also:
+:doc:`/cells`.
 """
 
 import jax

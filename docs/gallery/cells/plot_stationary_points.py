@@ -3,12 +3,13 @@ Lines of a cell: where can training stop?
 =========================================
 
 In one dimension the kinks cut the data into groups, and the best fit of a cell is the
-regression line of every group by itself. Where two lines meet inside their gap, the kink
-can be put there (diamond). Where they do not (cross), no network of this cell is
-stationary: the flow must leave, whatever it takes. Two kinks in one gap can make any jump.
+regression line of every group by itself. Where two lines meet inside their gap, the
+kink can be put there (diamond). Where they do not (cross), no network of this cell is
+stationary: the flow must leave, whatever it takes. Two kinks in one gap can make any
+jump.
 
-After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_. See
-also: :doc:`/cells`.
+After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_.
+See also: :doc:`/cells`.
 """
 
 import jax

@@ -2,10 +2,10 @@ r"""
 The edge of stability
 =====================
 
-Extreme eigenvalues of the Hessian along a run of gradient descent with a large step h, and
-the curvature along its updates. The largest eigenvalue rises until it reaches 2/h (dashed),
-beyond which descent is unstable along its eigenvector, and then hovers there instead of
-growing on: the loss falls, but no longer at every step.
+Extreme eigenvalues of the Hessian along a run of gradient descent with a large step h,
+and the curvature along its updates. The largest eigenvalue rises until it reaches 2/h
+(dashed), beyond which descent is unstable along its eigenvector, and then hovers there
+instead of growing on: the loss falls, but no longer at every step.
 
 After Cohen, Kaur, Li, Kolter & Talwalkar (2021), *Gradient descent on neural networks
 typically occurs at the edge of stability*. See also: :doc:`/curvature`.

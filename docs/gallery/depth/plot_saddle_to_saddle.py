@@ -2,10 +2,10 @@ r"""
 From saddle to saddle
 =====================
 
-A deep linear network that starts small learns the singular modes of its problem one by one,
-the strongest first. In between the loss stands still on levels that are known: half the sum
-of squares of the modes not yet learnt (grey). Exact gradient flow from an aligned start,
-and the closed law of its modes (dashed).
+A deep linear network that starts small learns the singular modes of its problem one by
+one, the strongest first. In between the loss stands still on levels that are known:
+half the sum of squares of the modes not yet learnt (grey). Exact gradient flow from an
+aligned start, and the closed law of its modes (dashed).
 
 After Saxe, McClelland & Ganguli (2014), *Exact solutions to the nonlinear dynamics of
 learning in deep linear neural networks*. See also: :doc:`/curvature`, and

@@ -2,13 +2,13 @@ r"""
 Vanishing signals, and their exact law
 ======================================
 
-He's weights keep the *mean* of :math:`\|h_L\|^2` at one; a typical narrow network lets its
-signal vanish exponentially with depth over width. Quartiles of
-:math:`\log\|h_L\|/\|x\|` over 400 ReLU networks, eight neurons a layer, next to the exact
-law (dotted). Dead networks are left out, and counted.
+He's weights keep the *mean* of :math:`\|h_L\|^2` at one; a typical narrow network lets
+its signal vanish exponentially with depth over width. Quartiles of
+:math:`\log\|h_L\|/\|x\|` over 400 ReLU networks, eight neurons a layer, next to the
+exact law (dotted). Dead networks are left out, and counted.
 
-After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
-`arXiv:2106.03763 <https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`.
+After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
+<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`.
 """
 
 import jax

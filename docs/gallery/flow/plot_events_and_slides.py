@@ -2,11 +2,12 @@ r"""
 Exact flow: events and slides
 =============================
 
-The exact gradient flow of ten ReLU neurons. Its gradient jumps where a kink meets a datum;
-these events are located to round-off. A kink may cross, or *slide*: if the gradient points
-towards the boundary from both sides, the kink stays on the datum for a while. Above: kinks
-over time, slides in red on the data they are held by. Below: the same events, a row a
-neuron. Gradient descent, which cannot slide, hops across such a boundary every few steps.
+The exact gradient flow of ten ReLU neurons. Its gradient jumps where a kink meets a
+datum; these events are located to round-off. A kink may cross, or *slide*: if the
+gradient points towards the boundary from both sides, the kink stays on the datum for a
+while. Above: kinks over time, slides in red on the data they are held by. Below: the
+same events, a row a neuron. Gradient descent, which cannot slide, hops across such a
+boundary every few steps.
 
 See also: :doc:`/flow`.
 """

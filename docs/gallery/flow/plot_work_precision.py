@@ -2,12 +2,13 @@ r"""
 What precision costs
 ====================
 
-Error of the last output against steps taken, for neural chains :math:`f = w_1 w_2 w_3 x`
-whose flow has a closed law: five targets, the median and the worst. Descent is of first
-order in its step: ten times the steps, a tenth of the error. A Rosenbrock method with the
-exact Hessian takes few steps, and digits cost it little.
+Error of the last output against steps taken, for neural chains :math:`f = w_1 w_2 w_3
+x` whose flow has a closed law: five targets, the median and the worst. Descent is of
+first order in its step: ten times the steps, a tenth of the error. A Rosenbrock method
+with the exact Hessian takes few steps, and digits cost it little.
 
-See also: :doc:`/flow`, on tolerances; the law is :func:`plateaux.dynamics.reduced.chain_law`.
+See also: :doc:`/flow`, on tolerances; the law is
+:func:`plateaux.dynamics.reduced.chain_law`.
 """
 
 import jax

@@ -2,9 +2,9 @@ r"""
 A loss of one's own
 ===================
 
-Any function of output and target can be a loss: a frozen dataclass with its value, gradient
-and curvature. Here the pseudo-Huber loss, which forgives outliers: three wrong targets pull
-the squared fit away, and hardly move the other.
+Any function of output and target can be a loss: a frozen dataclass with its value,
+gradient and curvature. Here the pseudo-Huber loss, which forgives outliers: three wrong
+targets pull the squared fit away, and hardly move the other.
 
 See also: :class:`plateaux.problems.Loss`, and the walkthrough
 :doc:`/notebooks/in_your_code`.

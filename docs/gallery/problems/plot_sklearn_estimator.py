@@ -2,10 +2,10 @@ r"""
 An estimator for scikit-learn
 =============================
 
-`px.sklearn.ANLSRegressor` trains several starts by active-neuron least squares and keeps the
-best. It is an ordinary estimator, for pipelines, searches and cross-validation. Here three
-neurons learn a target with two creases in the plane from noisy data: predictions for data
-kept aside, and a linear regression beside them.
+`px.sklearn.ANLSRegressor` trains several starts by active-neuron least squares and
+keeps the best. It is an ordinary estimator, for pipelines, searches and
+cross-validation. Here three neurons learn a target with two creases in the plane from
+noisy data: predictions for data kept aside, and a linear regression beside them.
 
 See also: :doc:`/anls`.
 """

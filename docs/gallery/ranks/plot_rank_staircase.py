@@ -2,12 +2,12 @@ r"""
 The staircase of ε-ranks
 ========================
 
-How many of a network's neurons are different? The ε-rank counts the eigenvalues above ε of
-the Gram matrix of the last hidden layer. While the loss (black) stands still the rank
-stands, too; most steps of the rank go with a drop of the loss (full disks).
+How many of a network's neurons are different? The ε-rank counts the eigenvalues above ε
+of the Gram matrix of the last hidden layer. While the loss (black) stands still the
+rank stands, too; most steps of the rank go with a drop of the loss (full disks).
 
-After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_. See
-also: :doc:`/staircase`.
+After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
+See also: :doc:`/staircase`.
 """
 
 import jax

@@ -2,14 +2,14 @@ r"""
 Singular values over time, and the bounds they give
 ===================================================
 
-Left: every eigenvalue of the features' Gram matrix (squares of singular values) over the
-steps of Adam. They rise one after another through the thresholds ε. Right: few functions
-cannot fit well. The distance of the target from the leading eigenfunctions bounds the error
-(black) from below whatever the readout, and the run stays near that bound: the features
-hold it back, not the readout.
+Left: every eigenvalue of the features' Gram matrix (squares of singular values) over
+the steps of Adam. They rise one after another through the thresholds ε. Right: few
+functions cannot fit well. The distance of the target from the leading eigenfunctions
+bounds the error (black) from below whatever the readout, and the run stays near that
+bound: the features hold it back, not the readout.
 
-After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_. See
-also: :doc:`/staircase`.
+After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
+See also: :doc:`/staircase`.
 """
 
 import jax

@@ -2,14 +2,14 @@ r"""
 Amplitudes and phase portrait
 =============================
 
-What the neurons do in the stages of training. Left: the distribution of the lengths of input
-weights over time. All grow together in the first descent, hardly move on the secondary
-plateau, and then one runs away from the rest. Right: every neuron in the plane of its outer
-weight and its input weights along the leading direction z. Early all run towards the
-diagonal, and out along it.
+What the neurons do in the stages of training. Left: the distribution of the lengths of
+input weights over time. All grow together in the first descent, hardly move on the
+secondary plateau, and then one runs away from the rest. Right: every neuron in the
+plane of its outer weight and its input weights along the leading direction z. Early all
+run towards the diagonal, and out along it.
 
-After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_. See
-also: :doc:`/condensation`.
+After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
+See also: :doc:`/condensation`.
 """
 
 import jax

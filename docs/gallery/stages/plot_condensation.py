@@ -4,15 +4,14 @@ Condensation of input weights
 
 Cosines between the input weights of all pairs of 256 neurons, put in the order of their
 direction. At the start directions cover the half circle. On the secondary plateau most
-neurons point along one line, one way (red blocks) or the other (blue): the network is as
-good as one with a handful of neurons.
+neurons point along one line, one way (red blocks) or the other (blue): the network is
+as good as one with a handful of neurons.
 
-After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_. See
-also: :doc:`/condensation`.
+After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
+See also: :doc:`/condensation`.
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -2,12 +2,12 @@ r"""
 Do initialisations differ? The log-rank test
 ============================================
 
-Survival curves of the first plateau that is not the beginning, for three initialisations
-of 100 runs each, with the test of the hypothesis that all three are one law, and the
-difference of two restricted means as its size.
+Survival curves of the first plateau that is not the beginning, for three
+initialisations of 100 runs each, with the test of the hypothesis that all three are one
+law, and the difference of two restricted means as its size.
 
-After Mantel (1966), *Evaluation of survival data and two new rank order statistics*. See
-also: :doc:`/statistics`.
+After Mantel (1966), *Evaluation of survival data and two new rank order statistics*.
+See also: :doc:`/statistics`.
 """
 
 import jax

@@ -3,8 +3,8 @@ The fan of losses over many starts
 ==================================
 
 Quantiles of the loss of 128 runs over time: half of the runs are in the dark band, nine
-tenths in the pale one, and the dashed lines are the interval of the median. Quantiles assume
-no law, and a run that diverged moves them as little as one that is merely slow.
+tenths in the pale one, and the dashed lines are the interval of the median. Quantiles
+assume no law, and a run that diverged moves them as little as one that is merely slow.
 
 See also: :doc:`/statistics`.
 """

@@ -3,12 +3,12 @@ How long plateaus last: a survival curve
 ========================================
 
 Dwell times of the plateaus of 128 runs. Plateaus that were still running at the end are
-*censored*, an upright tick each: the Kaplan–Meier curve accounts for them, while a mean that
-leaves them out is too short, and so is one that counts them as ended. The band is the 95 %
-interval at each time; the dotted line is the median.
+*censored*, an upright tick each: the Kaplan–Meier curve accounts for them, while a mean
+that leaves them out is too short, and so is one that counts them as ended. The band is
+the 95 % interval at each time; the dotted line is the median.
 
-After Kaplan & Meier (1958), *Nonparametric estimation from incomplete observations*. See
-also: :doc:`/statistics`.
+After Kaplan & Meier (1958), *Nonparametric estimation from incomplete observations*.
+See also: :doc:`/statistics`.
 """
 
 import jax

@@ -2,9 +2,10 @@ r"""
 A sweep over two settings
 =========================
 
-A grid of initial scales and step sizes, 32 starts a point, as `px.sweep` trains it. Above: the
-median of the last losses, a cell a grid point. Below: how the runs ended. The largest step
-is beyond the edge of stability of large starts, and many of their runs diverge.
+A grid of initial scales and step sizes, 32 starts a point, as `px.sweep` trains it.
+Above: the median of the last losses, a cell a grid point. Below: how the runs ended.
+The largest step is beyond the edge of stability of large starts, and many of their runs
+diverge.
 
 See also: :doc:`/sweeps`; the walkthrough :doc:`/notebooks/sweeps` goes on from here.
 """
@@ -33,7 +34,8 @@ spec = px.sweeps.SweepSpec(
 data = px.sweep(spec)
 
 # %%
-# The result is an `xarray.Dataset`; grid points are rows, the last setting varies fastest.
+# The result is an `xarray.Dataset`; grid points are rows, the last setting varies
+# fastest.
 
 shape = len(SCALES), len(STEP_SIZES)
 medians = np.median(data["final_loss"], axis=1).reshape(shape)
