@@ -35,7 +35,7 @@ def escapes(optimizer, depth):
     draw = lambda key: px.networks.chain(key, depth=depth)
     chains = jax.vmap(draw)(jax.random.split(jax.random.key(2), 64))
     train = lambda chain: px.descend(
-        problem, chain, optimizer, num_steps=2000, save=px.every(1)
+        problem, chain, optimizer, num_steps=1500, save=px.every(1)
     )
     runs = jax.vmap(train)(chains)
     runs = eqx.tree_at(lambda run: run.times, runs, runs.steps.astype(float))

@@ -27,7 +27,7 @@ def eigenvalues(depth):
     draw = lambda key: px.networks.chain(key, depth=depth)
     hessian = lambda key: px.diagnostics.curvature.hessian(problem, draw(key))
     keys = jax.random.split(jax.random.key(2), 100)
-    return np.ravel(jnp.linalg.eigvalsh(jax.vmap(hessian)(keys)))
+    return np.ravel(jnp.linalg.eigvalsh(jax.jit(jax.vmap(hessian))(keys)))
 
 
 # %%

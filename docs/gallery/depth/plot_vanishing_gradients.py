@@ -19,7 +19,7 @@ import plateaux as px
 
 jax.config.update("jax_enable_x64", True)
 
-WIDTH, DEPTHS, QUARTILES = 8, (1, 2, 4, 8, 16, 32), [0.25, 0.5, 0.75]
+WIDTH, DEPTHS, QUARTILES = 8, (1, 2, 4, 8, 16), [0.25, 0.5, 0.75]
 x = jnp.ones((1, WIDTH)) / WIDTH**0.5
 problem = px.Problem(x, jnp.ones(1))
 
@@ -30,7 +30,7 @@ def look(key):
     return px.diagnostics.signals(problem, network)
 
 
-found = jax.vmap(look)(jax.random.split(jax.random.key(0), 400))
+found = jax.jit(jax.vmap(look))(jax.random.split(jax.random.key(0), 400))
 
 # %%
 # The first L layers of a deep network are a network of depth L.

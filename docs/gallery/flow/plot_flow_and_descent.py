@@ -44,7 +44,7 @@ def distance(step_size):
 # %%
 # Nothing is interpolated: both runs save their networks at the same times.
 
-step_sizes = 0.1 / 4.0 ** np.arange(4)
+step_sizes = 0.1 / 4.0 ** np.arange(3)
 found = [distance(h) for h in step_sizes]
 last = np.array([each.distance[-1] for each in found])
 order = np.polyfit(np.log(step_sizes), np.log(last), 1)[0]
