@@ -39,8 +39,10 @@ format: $(VENV)/.installed-all-lint  ## put the style right
 types: $(VENV)/.installed-all-lint  ## static types
 	$(BIN)/pyright plateaux
 
-docs: $(VENV)/.installed-all-docs  ## the documentation, warnings are errors
-	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+docs: $(VENV)/.installed-all-docs  ## the documentation, its figures and notebooks; warnings are errors
+	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
+		&& export XLA_FLAGS=$(QUICK); \
+	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
 
 links: $(VENV)/.installed-all-docs  ## addresses outside, over the network
@@ -59,7 +61,7 @@ bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left
 	$(BIN)/python benchmarks/sweeps.py
 
 clean:
-	rm -rf $(VENV) docs/_build dist runs/quick
+	rm -rf $(VENV) docs/_build docs/_gallery dist runs/quick
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("plateaux needs Python 3.11 or later, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

@@ -4,8 +4,9 @@ Flow against descent, by step size
 
 Gradient descent follows gradient flow at a distance proportional to its step size h:
 where the parameters are at flow time t, not only where they end. Left: the distance
-over time at one h, measured in several ways. Right: the distance at the end against h;
-the grey line has slope 1.
+over time at one h, measured in several ways; neurons are matched in any order and in
+their balanced form, so that distance may be larger than the plain one. Right: the
+distance at the end against h; the grey line has slope 1.
 
 After Elkabetz & Cohen (2021), *Continuous vs. discrete optimization of deep neural
 networks*. See also: :doc:`/flow`, and `experiments/descent_to_flow.py`.
