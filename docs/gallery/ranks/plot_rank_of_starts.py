@@ -2,10 +2,10 @@ r"""
 Ranks of random starts
 ======================
 
-ε-ranks of the last hidden layer of 100 networks as they are drawn, for two
-initialisers and one structured first layer. Usual starts have two to six different
-functions among thirty neurons; a first layer that spreads its features over the domain
-has many from the beginning, and leaves no stairs to climb.
+ε-ranks of the last hidden layer of 100 networks as they are drawn, for two initialisers
+and one structured first layer. Usual starts have two to six different functions among
+thirty neurons; a first layer that spreads its features over the domain has many from
+the beginning, and leaves no stairs to climb.
 
 After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
 See also: :doc:`/staircase`, and `experiments/rank_starts.py`.

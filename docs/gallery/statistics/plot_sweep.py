@@ -4,8 +4,9 @@ A sweep over two settings
 
 A grid of initial scales and step sizes, 32 starts a point, as `px.sweep` trains it.
 Above: the median of the last losses, a cell a grid point. Below: how the runs ended.
-The largest step is beyond the edge of stability of large starts, and many of their runs
-diverge.
+Beyond the edge of stability runs diverge, and their loss counts as infinite. The
+activation is leaky: with a plain ReLU such steps kill every neuron instead, and the
+loss stands still at that of the zero function.
 
 See also: :doc:`/sweeps`; the walkthrough :doc:`/notebooks/sweeps` goes on from here.
 """
@@ -24,7 +25,7 @@ SCALES, STEP_SIZES = [0.3, 1.0, 3.0], [0.1, 0.5, 2.0]
 spec = px.sweeps.SweepSpec(
     name="scale and step size",
     problem={"name": "sine", "num_data": 30},
-    network={"width": 10},
+    network={"width": 10, "activation": "leaky_relu"},
     initialiser={"name": "he", "scale": SCALES},
     method={"step_size": STEP_SIZES, "num_steps": 1000},
     recording={"num_times": 20, "max_events": 16},
