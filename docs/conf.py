@@ -38,6 +38,9 @@ nb_output_stderr = "warn"
 nb_merge_streams = True
 
 
+FILTERS = warnings.filters[:]
+
+
 def _like_new(gallery_conf, script, when):
     """Every example sets its own precision, and its warnings are errors."""
     import jax  # here: the tests import this file for its examples
@@ -47,6 +50,7 @@ def _like_new(gallery_conf, script, when):
         warnings.simplefilter("error")
     else:
         warnings.resetwarnings()
+        warnings.filters[:] = FILTERS
 
 
 SECTIONS = "runs flow cells statistics stages ranks depth problems".split()
