@@ -4,9 +4,9 @@ Leaving the plateau, optimiser by optimiser
 
 Neural chains of 8 and of 32 weights learn :math:`y = 1`; the plateau counts as left
 when the loss is below 1/8. Gradient descent takes steeply longer with depth, and most
-deep chains never leave; methods that divide by the size of the gradient do not notice
-the plateau, as long as nothing is added to that size: Adam's :math:`\epsilon` is 1e-30
-here.
+deep chains are still on it after 1500 steps; methods that divide by the size of the
+gradient do not notice the plateau, as long as nothing is added to that size: Adam's
+:math:`\epsilon` is 1e-30 here.
 
 After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
 <https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`, and

@@ -5,7 +5,7 @@ Vanishing Hessians
 Not only gradients vanish with depth: in a narrow network at random initialisation the
 whole Hessian does. Densities of its eigenvalues over 100 neural chains of each depth,
 positive ones upwards, negative ones downwards: about as many directions fall as rise,
-and with every doubling of the depth all are orders of magnitude flatter.
+and typical ones flatten exponentially with the depth.
 
 After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
 <https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`.

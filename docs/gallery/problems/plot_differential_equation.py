@@ -5,8 +5,8 @@ A differential equation by collocation
 :math:`-u'' = \pi^2 \sin \pi x` with :math:`u(0) = u(1) = 0`, solved by nine neurons:
 the equation at 59 points and the boundary conditions are rows of one least-squares
 problem, and `px.anls` also moves the kinks. The features are cubes of the ReLU, whose
-second derivative has kinks. Left: the error of the network after some steps. Right:
-residual loss over the steps.
+second derivative has kinks. Left: the error of the network after some steps. Right: the
+residual loss. The first solve does most of it.
 
 See also: :doc:`/anls`, on differential equations.
 """

@@ -4,8 +4,8 @@ Teacher and students
 
 A ReLU network with four neurons, the teacher, makes the targets of students of two
 widths. Left: medians of the loss over 16 starts each. Right: distributions of the last
-losses. A student as small as its teacher could be exact, yet many of them stay on a
-plateau; among more neurons there are enough that started well.
+losses. A student as small as its teacher could be exact, yet some of them end far above
+the others; of the wider ones none does.
 
 See also: :func:`plateaux.problems.teacher_student`.
 """

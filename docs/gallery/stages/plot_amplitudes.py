@@ -6,7 +6,8 @@ What the neurons do in the stages of training. Left: the distribution of the len
 input weights over time. All grow together in the first descent, hardly move on the
 secondary plateau, and then one runs away from the rest. Right: every neuron in the
 plane of its outer weight and its input weights along the leading direction z. Early all
-run towards the diagonal, and out along it.
+run towards the diagonal, and out along it; the brightest dots, after the escape, have
+left it again.
 
 After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
 See also: :doc:`/condensation`.
@@ -40,7 +41,7 @@ run = px.flow(
 # %%
 # Both figures take what was recorded; the portrait reads best at a handful of times.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), layout="constrained")
 inner = run.saved["amplitudes"].inner
 px.plot.amplitude_map(run.times, inner, time_unit=run.time_unit, ax=left)
 rows = jnp.searchsorted(run.times, jnp.array([0.0, 4.0, 10.0, 150.0, 250.0]))

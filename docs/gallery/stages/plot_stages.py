@@ -5,8 +5,8 @@ Stages of training from small weights
 A tanh network with weights of size 1/n trains in stages: an initial plateau at the loss
 of the zero function, a descent to the loss of the best affine predictor (dashed), a
 secondary plateau there, and an escape. The dotted curve is the moment flow, a reduced
-model of three numbers a neuron's direction, whatever the width: it foretells everything
-up to the secondary plateau, and knows nothing of the escape.
+model that costs the same at any width: it foretells everything up to the secondary
+plateau, and knows nothing of the escape.
 
 After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
 See also: :doc:`/multistage`.
