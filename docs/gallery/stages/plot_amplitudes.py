@@ -2,9 +2,9 @@ r"""
 Amplitudes and phase portrait
 =============================
 
-What the neurons do in the stages of training. Left: the distribution of the lengths of
+What the neurons do in the stages of training. Above: the distribution of the lengths of
 input weights over time. All grow together in the first descent, hardly move on the
-secondary plateau, and then one runs away from the rest. Right: every neuron in the
+secondary plateau, and then one runs away from the rest. Below: every neuron in the
 plane of its outer weight and its input weights along the leading direction z. Early all
 run towards the diagonal, and out along it; the brightest dots, after the escape, have
 left it again.
@@ -41,15 +41,15 @@ run = px.flow(
 # %%
 # Both figures take what was recorded; the portrait reads best at a handful of times.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), layout="constrained")
+fig, (above, below) = plt.subplots(2, 1, figsize=(6.5, 8.5), layout="constrained")
 inner = run.saved["amplitudes"].inner
-px.plot.amplitude_map(run.times, inner, time_unit=run.time_unit, ax=left)
+px.plot.amplitude_map(run.times, inner, time_unit=run.time_unit, ax=above)
 rows = jnp.searchsorted(run.times, jnp.array([0.0, 4.0, 10.0, 150.0, 250.0]))
 px.plot.phase_portrait(
     run.times[rows],
     run.saved["outer"][rows],
     run.saved["along"][rows],
     time_unit=run.time_unit,
-    ax=right,
+    ax=below,
 )
 plt.show()

@@ -38,12 +38,12 @@ run = px.flow(
 # %%
 # How many directions there are, by a rule whose thresholds are arguments.
 
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
 for i, ax in enumerate(axes):
     count = run.saved["found"].num_directions[i]
     print(
         f"flow time {run.times[i]:5.0f}: {count} directions, loss {run.losses[i]:.4f}"
     )
     px.plot.condensation_map(run.saved["similarity"][i], run.saved["order"][i], ax=ax)
-    ax.set_title(f"flow time {run.times[i]:g}")
+    ax.set(title=f"flow time {run.times[i]:g}", xlabel="neuron", ylabel="neuron")
 plt.show()

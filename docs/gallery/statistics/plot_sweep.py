@@ -49,7 +49,7 @@ ends = {
         itertools.product(SCALES, STEP_SIZES), data["outcome"].values, strict=True
     )
 }
-fig, (left, right) = plt.subplots(
+fig, (above, below) = plt.subplots(
     2, 1, figsize=(7.5, 6.5), height_ratios=(1.2, 1), layout="constrained"
 )
 px.plot.heat_map(
@@ -58,7 +58,7 @@ px.plot.heat_map(
     ("step size", STEP_SIZES),
     label="median last loss",
     log=True,
-    ax=left,
+    ax=above,
 )
-px.plot.outcomes(ends, ax=right)
+px.plot.outcomes(ends, ax=below)
 plt.show()
