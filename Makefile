@@ -13,7 +13,7 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
-.PHONY: demo test test-all experiments lint format types docs bench clean
+.PHONY: demo test test-all experiments lint format types docs links bench clean
 
 demo: $(VENV)/.installed-all  ## run the main job and write its report
 	$(BIN)/plateaux sweep run experiments/quick.toml --out runs/quick
@@ -44,9 +44,14 @@ format: $(VENV)/.installed-all-lint  ## put the style right
 types: $(VENV)/.installed-all-lint  ## static types
 	$(BIN)/pyright plateaux
 
-docs: $(VENV)/.installed-all-docs  ## the documentation, warnings are errors
-	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+docs: $(VENV)/.installed-all-docs  ## the documentation, its figures and notebooks; warnings are errors
+	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
+		&& export XLA_FLAGS=$(QUICK); \
+	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
+
+links: $(VENV)/.installed-all-docs  ## addresses outside, over the network
+	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/links
 
 bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left out
 	$(BIN)/python benchmarks/descent.py
@@ -61,7 +66,7 @@ bench: $(VENV)/.installed-all  ## minutes; peers that are not installed are left
 	$(BIN)/python benchmarks/sweeps.py
 
 clean:
-	rm -rf $(VENV) docs/_build dist runs/quick runs/experiments
+	rm -rf $(VENV) docs/_build docs/_gallery dist runs/quick runs/experiments
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("plateaux needs Python 3.11 or later, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from plateaux.dynamics.flow import checked
+from plateaux.dynamics.flow_arguments import checked
 from plateaux.dynamics.flow_many import lane_efficiency
 
 import plateaux as px  # isort: skip

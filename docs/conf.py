@@ -1,6 +1,7 @@
 """Settings of the documentation: `make docs`, warnings are errors."""
 
 import re
+import warnings
 from importlib.metadata import version as installed_version
 
 project = "plateaux"
@@ -9,23 +10,69 @@ project_copyright = author
 version = release = installed_version("plateaux")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # MyST, and notebooks
+    "sphinx_gallery.gen_gallery",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery", "_gallery/**.ipynb"]
 html_theme = "furo"
 html_title = "plateaux"
 html_static_path = []
 html_extra_path = ["reports"]  # pages of finished sweeps, as they were written
 smartquotes = False
+default_role = "code"  # in the gallery, which is reStructuredText
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+# Notebooks are run again; an error, or a word on standard error, fails the build.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 280
+nb_output_stderr = "warn"
+nb_merge_streams = True
+
+
+FILTERS = warnings.filters[:]
+
+
+def _like_new(gallery_conf, script, when):
+    """Every example sets its own precision, and its warnings are errors."""
+    import jax  # here: the tests import this file for its examples
+
+    jax.config.update("jax_enable_x64", False)
+    if when == "before":
+        warnings.simplefilter("error")
+    else:
+        warnings.resetwarnings()
+        warnings.filters[:] = FILTERS
+
+
+SECTIONS = "runs flow cells statistics stages ranks depth problems".split()
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "_gallery",
+    "filename_pattern": r"\.py$",
+    "subsection_order": [f"gallery/{name}" for name in SECTIONS],
+    "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", _like_new),
+    "reset_modules_order": "both",
+    "image_srcset": ["2x"],
+    "thumbnail_size": (400, 300),
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 3600,  # the time of a busy machine says nothing
+    "capture_repr": (),
+    "write_computation_times": False,
+    "backreferences_dir": None,
+    "remove_config_comments": True,
+}
+suppress_warnings = ["config.cache"]  # a function among the settings
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

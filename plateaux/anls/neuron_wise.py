@@ -181,6 +181,13 @@ def exact_sweep(problem: Problem, network: TwoLayer, data: Sorted) -> TwoLayer:
 
     Returns:
         The network after the sweep, of no higher loss up to rounding; time O(nK).
+
+    Example:
+        >>> x = jnp.array([0.0, 1.0, 2.0, 3.0])
+        >>> problem = Problem(x[:, None], jnp.array([0.0, 0.0, 1.0, 3.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> print(exact_sweep(problem, net, sort_data(x, problem.sample_weights)).c)
+        [2.]
     """
     x, q = data.x[0], data.q[0]
     residual = (outputs(network, problem.x) - problem.y)[data.order]

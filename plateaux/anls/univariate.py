@@ -69,6 +69,10 @@ def sort_data(x: Float[Array, " K"], q: Float[Array, " K"]) -> Sorted:
 
     Returns:
         Both directions, for `best_hinge`.
+
+    Example:
+        >>> print(sort_data(jnp.array([2.0, 1.0]), jnp.ones(2)).order)
+        [1 0]
     """
     order = jnp.argsort(x)
     x, q = x[order], q[order]

@@ -139,6 +139,8 @@ def leading_vector(problem: Any, network: Any) -> Float[Array, " D"]:
         >>> network = px.TwoLayer(w=[[0.1]], b=[0.0], c=[0.1], activation="tanh")
         >>> print(leading_vector(problem, network))
         [2. 1.]
+
+    Reference: Luo, Xu, Ma & Zhang (2021), JMLR 22(71), 1-47, for condensation.
     """
     x = inputs(problem, neurons(problem, network).bias)
     slope = jax.vmap(problem.loss.gradient)(jnp.zeros_like(problem.y), problem.y)
@@ -194,6 +196,8 @@ def alignment(problem: Any, network: Any) -> Float[Array, " n"]:
         >>> network = px.TwoLayer([[3.0], [-1.0]], [4.0, 0.0], [1.0, 1.0])
         >>> print(alignment(problem, network).round(6))
         [ 0.6 -1. ]
+
+    Reference: Luo, Xu, Ma & Zhang (2021), JMLR 22(71), 1-47, for condensation.
     """
     z = unit_rows(leading_vector(problem, network))
     return jnp.clip(unit_rows(neurons(problem, network).v) @ z, -1, 1)
@@ -223,6 +227,8 @@ def participation_ratio(problem: Any, network: Any) -> Float[Array, ""]:
         >>> network = px.TwoLayer([[2.0], [0.0]], [0.0, 1.0], [1.0, 1.0])
         >>> print(f"{participation_ratio(problem, network):.4f}")  # 25/17
         1.4706
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     share = relative(lengths(neurons(problem, network).v)) ** 2
     total = jnp.sum(share**2)
@@ -248,6 +254,8 @@ def amplitudes(problem: Any, network: Any) -> Amplitudes:
         >>> problem = px.Problem([[-1.0], [1.0]], [-2.0, 2.0])
         >>> print(*amplitudes(problem, px.TwoLayer(w=[[3.0]], b=[-4.0], c=[-2.0])))
         [5.] [2.]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     v, c, _ = neurons(problem, network)
     return Amplitudes(lengths(v), jnp.abs(c))

@@ -122,6 +122,8 @@ def imbalance_changes(problem: Any, network: Any, step_size: Any) -> PerLayer:
         >>> network = px.TwoLayer(w=[[1.0]], b=[0.0], c=[2.0])
         >>> print(imbalance_changes(problem, network, 0.1)[0].round(6))
         [-0.28]
+
+    Reference: Du, Hu & Lee (2018), arXiv:1806.00900.
     """
     check(problem, network)
     h = jnp.asarray(_checks.positive("step_size", step_size), problem.x.dtype)

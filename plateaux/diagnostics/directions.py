@@ -56,6 +56,8 @@ def cosine_similarity(problem: Any, network: Any) -> Float[Array, "n n"]:
         >>> print(cosine_similarity(problem, network).round(6))
         [[ 1.  -0.6]
          [-0.6  1. ]]
+
+    Reference: Luo, Xu, Ma & Zhang (2021), JMLR 22(71), 1-47, for condensation.
     """
     unit = unit_rows(neurons(problem, network).v)
     return jnp.clip(unit @ unit.T, -1, 1)
@@ -144,6 +146,8 @@ def directions(
         >>> found = directions(problem, px.TwoLayer(w, b, [1.0, 1.0, -2.0, 1e-3]))
         >>> print(found.count, found.label, found.leader)
         2 [ 0  1  0 -1] [ 2  1 -1 -1]
+
+    Reference: Luo, Xu, Ma & Zhang (2021), JMLR 22(71), 1-47, for condensation.
     """
     v, c, _ = neurons(problem, network)
     _check_fraction("least_cosine", least_cosine, lambda a: 0 < a <= 1, "in (0, 1]")

@@ -89,6 +89,8 @@ def error_bound(
         ... )
         >>> print(f"{found.error:.4f} {found.bound:.4f} {found.rank}")
         0.6325 0.4830 1
+
+    Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     points, weights = inner_product(problem, network, quadrature)
     if (quadrature is None) != (target is None):

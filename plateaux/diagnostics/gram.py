@@ -66,6 +66,8 @@ def spectrum(
         >>> network = px.TwoLayer([[1.0], [2.0]], [0.0, 0.0], [1.0, 1.0])
         >>> print(spectrum(problem, network).eigenvalues.round(9))  # 5/2 + 20/2
         [12.5  0. ]
+
+    Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     found = spectra(problem, network, quadrature=quadrature)
     if not isinstance(layer, int) or not -len(found) <= layer < len(found):
@@ -100,6 +102,8 @@ def spectra(
         >>> network = px.networks.mlp(jax.random.key(0), widths=(4, 8), in_dim=1)
         >>> [s.singular_values.shape for s in spectra(None, network, quadrature=rule)]
         [(4,), (8,)]
+
+    Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     points, weights = inner_product(problem, network, quadrature)
     return tuple(feature_spectrum(phi, weights) for phi in features(network, points))
@@ -125,6 +129,8 @@ def feature_spectrum(phi: Any, weights: Any) -> Spectrum:
         >>> monomials = jnp.hstack([jnp.ones((4, 1)), rule.points])
         >>> print(feature_spectrum(monomials, rule.weights).eigenvalues)  # 2 and 2/3
         [2.         0.66666667]
+
+    Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     phi = _checks.floating("phi", phi)
     weights = _checks.floating("weights", weights)

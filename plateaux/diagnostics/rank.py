@@ -89,6 +89,8 @@ def least_epsilon(
         >>> found = Spectrum(jnp.array([2.0, 0.0], "float32"), jnp.array(1.0))
         >>> print(f"{least_epsilon(found):.0e}")
         2e-12
+
+    Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     unit = _unit(spectrum, relative_to)
     size = resolution(spectrum) / jnp.sqrt(jnp.where(unit > 0, unit, 1))
@@ -114,6 +116,8 @@ def numerical_rank(spectrum: Any) -> Int[Array, "..."]:
     Example:
         >>> print(numerical_rank(Spectrum(jnp.array([1.0, 1e-20]), jnp.array(1.0))))
         1
+
+    Reference: Golub & Van Loan (2013), Matrix Computations, 5.4.1.
     """
     values = _values(spectrum)
     rank = jnp.sum(values > resolution(spectrum)[..., None], axis=-1)

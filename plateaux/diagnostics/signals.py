@@ -69,6 +69,9 @@ def signals(problem: Any, network: Any) -> Signals:
         >>> found = signals(problem, px.networks.Chain([0.5, 3.0]))
         >>> print(jnp.exp(found.forward), jnp.exp(found.gradient), found.dead)
         [0.5 1.5] [18.  3.] False
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     check(problem, network)
     if isinstance(network, Chain):

@@ -87,6 +87,8 @@ def amplitude_distance(problem: Any, network: Any, *, p: Any = 1) -> Float[Array
         >>> network = px.TwoLayer(w=[[3.0], [1.0]], b=[4.0, 0.0], c=[-1.0, 4.0])
         >>> print(amplitude_distance(problem, network))
         0.5
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     inner, outer = amplitudes(problem, network)
     return wasserstein(inner, outer, p=p)

@@ -45,6 +45,8 @@ def hessian_operator(problem: Task, network: Network) -> Operator:
         >>> product = hessian_operator(problem, net)
         >>> print(product(net).c, product(product(net)).c)
         [7.5] [69.75]
+
+    Reference: Pearlmutter (1994), Neural Computation 6, 147-160.
     """
     if isinstance(problem, Problem) and isinstance(network, TwoLayer):
         return _two_layer(problem, network, second_derivatives=True)
@@ -72,6 +74,8 @@ def gauss_newton_operator(problem: Any, network: Network) -> Operator:
         >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
         >>> print(gauss_newton_operator(problem, net)(net).c)
         [5.]
+
+    Reference: Schraudolph (2002), Neural Computation 14, 1723-1738.
     """
     check_data(problem)
     if isinstance(network, TwoLayer):

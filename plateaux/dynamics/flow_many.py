@@ -12,17 +12,11 @@ from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
 from ..problems.task import Task
-from . import deep_flow as deep, kinked_flow as kinked, smooth_flow as smooth
+from . import deep_flow as deep, kinked_state as kinked, smooth_flow as smooth
 from .equal_data import merge_equal, name_data
-from .flow import (
-    Arguments,
-    checked,
-    deep_trajectory,
-    is_deep,
-    is_kinked,
-    smooth_trajectory,
-    trajectory_of,
-)
+from .flow_arguments import Arguments, checked, is_deep, is_kinked
+from .flow_results import deep_trajectory, smooth_trajectory, trajectory_of
+from .kinked_flow import explicit_attempt
 from .kinked_stiff import stiff_attempt
 from .lane_queue import Process, compiled, run_queue
 from .recording import Record
@@ -186,7 +180,7 @@ def _kinked_step(shared, stiff: int) -> Callable[[kinked.State], kinked.State]:
         arguments.times,
         arguments.plan,
     )
-    return ft.partial(stiff_attempt if stiff else kinked.explicit_attempt, field)
+    return ft.partial(stiff_attempt if stiff else explicit_attempt, field)
 
 
 def _kinked_is_running(shared, state: kinked.State):

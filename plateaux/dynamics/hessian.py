@@ -82,6 +82,8 @@ def hessian_vector_product(problem: Task, network: Network, vector: Network) -> 
         >>> column = hessian_vector_product(problem, net, net)  # v = (1, 0, 1)
         >>> print(column.w, column.b, column.c)
         [[7.5]] [4.5] [7.5]
+
+    Reference: Pearlmutter (1994), Neural Computation 6, 147-160.
     """
     if isinstance(problem, Problem) and isinstance(network, TwoLayer):
         return _two_layer_product(problem, network, vector)

@@ -12,17 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .kinked_flow import (
-    RUNNING,
-    Field,
-    State,
-    end_step,
-    mode_functions,
-    neuron_norms,
-    save_passed,
-    until_last_save,
-    watch_step,
-)
+from .kinked_flow import end_step, save_passed, until_last_save, watch_step
+from .kinked_state import RUNNING, Field, State, neuron_norms
+from .mode_functions import mode_functions
 from .modes import Basis, Parameters, sliding_basis, slopes
 from .rosenbrock import GAMMA, RosenbrockStep, lu_solver, rosenbrock_stages
 from .series import Series, inner_products, weighted_sums

@@ -88,7 +88,7 @@ def _has_layout(problem: Problem, network: Any) -> bool:
 def _num_values(problem: Any, network: Any) -> int:
     """Values of hidden units at all points: what one lane needs room for."""
     values = eqx.filter_eval_shape(preactivations, network, problem.x)
-    return sum(z.size for z in values)
+    return sum(z.size for z in values) or problem.x.size  # without hidden units
 
 
 def _in_blocks(plain, together, arrays, block: int, alike: bool):

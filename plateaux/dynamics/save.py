@@ -75,7 +75,7 @@ class Every(Save):
 
 @dataclass(frozen=True)
 class At(Save):
-    """Given times, each rounded to the nearest step, and the start and end."""
+    """The given `times`, each rounded to the nearest step, and the start and end."""
 
     times: tuple[float, ...]
 

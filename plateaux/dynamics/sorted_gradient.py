@@ -43,6 +43,16 @@ def in_order(problem: Problem) -> Problem:
 
     Concrete data are sorted by NumPy: as constants of a program they would be sorted by
     XLA's compiler, which takes seconds.
+
+    Args:
+        problem: Data with one input.
+
+    Returns:
+        The same problem in another order, with the weights of its data.
+
+    Example:
+        >>> print(in_order(Problem([[2.0], [1.0]], [5.0, 7.0])).y)
+        [7. 5.]
     """
     parts = (problem.x, problem.y, problem.weights)
     if all(map(_checks.is_concrete, parts)):

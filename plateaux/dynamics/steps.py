@@ -15,9 +15,23 @@ from jaxtyping import Array, Bool, Float, Int
 from ..networks.network import Network
 from ..networks.two_layer import TwoLayer
 from ..problems.problem import Problem
-from . import kinked_flow as kinked
 from .gradient import evaluate
-from .modes import Choice, Modes, choose_modes, sliding_basis, slopes
+from .kinked_flow import scale_series
+from .kinked_state import (
+    MOST_SLIDES,
+    Field,
+    Plan,
+    Tolerances,
+    data_of,
+    network_of,
+    neuron_norms,
+    one_sided_velocities,
+    output_gradient,
+    parameters_of,
+)
+from .mode_functions import mode_functions
+from .modes import Modes, sliding_basis, slopes
+from .pivoting import Choice, choose_modes
 from .polynomials import FirstRoot, evaluate_polynomial
 from .series import taylor_series
 
@@ -47,17 +61,17 @@ def boundary_velocities(
         >>> print(abs(s_off[0, 0]), s_on[0, 0])
         0.0 -0.5
     """
-    data, parameters = kinked.data_of(problem, network), kinked.parameters_of(network)
+    data, parameters = data_of(problem, network), parameters_of(network)
     on = parameters.v @ data.x1.T > 0
-    return kinked.one_sided_velocities(problem, data, parameters, on)
+    return one_sided_velocities(problem, data, parameters, on)
 
 
 def boundary_modes(
     problem: Problem,
     network: TwoLayer,
     modes: Modes,
-    neuron: Int[Array, ""],
-    datum: Int[Array, ""],
+    neuron: Int[Array, ""] | int,
+    datum: Int[Array, ""] | int,
 ) -> Choice:
     """The consistent modes of a neuron that has reached the boundary of a datum.
 
@@ -70,6 +84,14 @@ def boundary_modes(
 
     Returns:
         The choice, see `choose_modes`.
+
+    Example:
+        >>> problem = Problem(jnp.array([[0.0], [1.0]]), jnp.array([-1.0, 1.0]))
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> choice = boundary_modes(problem, net, modes_of(problem, net), 0, 0)
+        >>> import plateaux as px
+        >>> bool(choice.kinds[1] == px.EventKind.slide)  # beyond, it is sent back
+        True
     """
     pair = jnp.asarray(neuron, jnp.int32), jnp.asarray(datum, jnp.int32)
     return _boundary_modes(problem, network, modes, *pair)
@@ -77,8 +99,8 @@ def boundary_modes(
 
 @eqx.filter_jit
 def _boundary_modes(problem, network, modes: Modes, neuron, datum) -> Choice:
-    data, parameters = kinked.data_of(problem, network), kinked.parameters_of(network)
-    e = kinked.output_gradient(problem, data, parameters)
+    data, parameters = data_of(problem, network), parameters_of(network)
+    e = output_gradient(problem, data, parameters)
     return choose_modes(
         data,
         e,
@@ -141,20 +163,20 @@ def flow_step(
 
 @eqx.filter_jit
 def _flow_step(problem, network, modes: Modes, h, order: int) -> FlowStep:
-    data, start = kinked.data_of(problem, network), kinked.parameters_of(network)
+    data, start = data_of(problem, network), parameters_of(network)
     sliding = sliding_basis(data, modes)
     series = taylor_series(problem, data, slopes(data, modes), sliding, start, order)
-    scaled = kinked.scale_series(series, h)
+    scaled = scale_series(series, h)
     polynomial = jax.tree.map(lambda a: a[:-1], scaled.parameters)
-    tolerances = kinked.Tolerances(jnp.zeros_like(h), jnp.zeros_like(h))
-    plan = kinked.Plan(order, 1, 1, 1)
-    field = kinked.Field(problem, data, tolerances, h[None], plan)
-    functions = kinked.mode_functions(field, modes, sliding, polynomial, scaled)
-    sizes = kinked.neuron_norms(scaled.parameters)
+    tolerances = Tolerances(jnp.zeros_like(h), jnp.zeros_like(h))
+    plan = Plan(order, 1, 1, 1)
+    field = Field(problem, data, tolerances, h[None], plan)
+    functions = mode_functions(field, modes, sliding, polynomial, scaled)
+    sizes = neuron_norms(scaled.parameters)
     end = jax.tree.map(lambda a: evaluate_polynomial(a, jnp.ones_like(h)), polynomial)
     return FlowStep(
-        network=kinked.network_of(network, end),
-        coefficients=jax.vmap(lambda p: kinked.network_of(network, p))(polynomial),
+        network=network_of(network, end),
+        coefficients=jax.vmap(lambda p: network_of(network, p))(polynomial),
         error=sizes[-1] / jnp.where(sizes[0] > 0, sizes[0], 1),
         event=functions.first_root(),
     )
@@ -172,9 +194,14 @@ def modes_of(
 
     Returns:
         The modes; a pair with z = 0 is off.
+
+    Example:
+        >>> problem = Problem(jnp.array([[-1.0], [1.0]]), jnp.array([0.0, 1.0]))
+        >>> print(modes_of(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])).on)
+        [[False  True]]
     """
     on: Bool[Array, "n K"] = network.w @ problem.x.T + network.b[:, None] > 0
-    places = min(problem.in_dim, problem.num_data, kinked.MOST_SLIDES)
+    places = min(problem.in_dim, problem.num_data, MOST_SLIDES)
     none = jnp.full((network.width, places), -1, jnp.int32)
     return Modes(on, none if slides is None else jnp.asarray(slides, jnp.int32))
 

@@ -202,6 +202,9 @@ def chain(
         >>> weights = chain(jax.random.key(0), depth=1000).weights
         >>> weights.shape, bool(jnp.max(jnp.abs(weights)) <= 3**0.5)
         ((1000,), True)
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth, draw = _checks.count("depth", depth), scheme(initialiser)
     dtype = _draws.floating_dtype(dtype)

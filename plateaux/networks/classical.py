@@ -79,7 +79,10 @@ def he_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """He uniform: w on ±√(6/d), c on ±√(6/n), b = 0; arguments as for `he`."""
+    """He uniform: w on ±√(6/d), c on ±√(6/n), b = 0; arguments as for `he`.
+
+    Reference: He, Zhang, Ren & Sun (2015), arXiv:1502.01852.
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.he_uniform, bias, *common)
 
@@ -116,7 +119,12 @@ def xavier_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """Xavier uniform: w on ±√(6/(d+n)), c on ±√(6/(n+1)), b = 0; as for `he`."""
+    """Xavier uniform: w on ±√(6/(d+n)), c on ±√(6/(n+1)), b = 0.
+
+    Arguments as for `he`.
+
+    Reference: Glorot & Bengio (2010), AISTATS, PMLR 9:249–256.
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.xavier_uniform, bias, *common)
 
@@ -151,7 +159,10 @@ def lecun_uniform(
     dtype: Any = None,
     bias: str = "zero",
 ) -> TwoLayer:
-    """LeCun uniform: w on ±√(3/d), c on ±√(3/n), b = 0; arguments as for `he`."""
+    """LeCun uniform: w on ±√(3/d), c on ±√(3/n), b = 0; arguments as for `he`.
+
+    Reference: LeCun, Bottou, Orr & Müller (1998), "Efficient BackProp".
+    """
     common = (width, in_dim, scale, affine, activation, dtype)
     return _assembly.two_layers(key, schemes.lecun_uniform, bias, *common)
 
@@ -169,8 +180,9 @@ def orthogonal(
 ) -> TwoLayer:
     """Orthogonal: wᵀw = I if n ≥ d, else wwᵀ = I; ‖c‖ = 1; b = 0.
 
-    Uniform (Haar); for d = 1, w is a uniform unit vector of Rⁿ. Arguments as for
-    `he`.
+    Uniform (Haar); for d = 1, w is a uniform unit vector of Rⁿ.
+
+    Arguments as for `he`.
 
     Reference: Saxe, McClelland & Ganguli (2013), arXiv:1312.6120.
     """

@@ -62,6 +62,8 @@ def teacher(
         >>> student = teacher(jax.random.key(0), width=3, in_dim=1, network=net)
         >>> print(student.w[:, 0], student.c)
         [1. 2. 1.] [1.5 4.  1.5]
+
+    Reference: Saad & Solla (1995), Phys. Rev. E 52, 4225.
     """
     _assembly.check_dimensions(width, in_dim)
     dtype = _draws.floating_dtype(dtype)

@@ -51,6 +51,8 @@ def loss_bounds(problem: Problem, neurons: Any, *, affine: Any) -> LossBounds:
         >>> bounds = loss_bounds(problem, 1, affine=True)
         >>> print(jnp.round(bounds.lower, 6), jnp.round(bounds.upper, 6))
         0.0014 0.0264
+
+    Reference: Bellman & Roth (1969), J. Am. Stat. Assoc. 64, 1079-1084.
     """
     neurons = _checks.count("neurons", neurons)
     values = segmented_fit(problem, neurons + 1).values

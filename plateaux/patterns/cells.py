@@ -50,6 +50,8 @@ def design_matrix(
         >>> print(design_matrix(active, jnp.array([[1.0], [2.0]]), affine=True))
         [[0. 0. 1. 1.]
          [2. 1. 2. 1.]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     x1 = extended(x)
     blocks = jnp.where(active.T[:, :, None], x1[:, None, :], 0)
@@ -90,6 +92,15 @@ def cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:
 
     Raises:
         ValueError: If the loss is not squared or the activation is not the ReLU.
+
+    Example:
+        >>> problem = Problem([[-1.0], [1.0], [2.0]], [1.0, 2.0, 5.0])
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> fit = cell_fit(problem, net)  # the datum at −1 is out of reach: 1²/2/3
+        >>> print(f"{fit.value:.4f}")
+        0.1667
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     active = pattern(network, problem.x)
@@ -143,6 +154,14 @@ def cell_rates(problem: Problem, network: TwoLayer) -> CellRates:
 
     Returns:
         The rates, per flow time; zero in a cell in which all neurons are dead.
+
+    Example:
+        >>> problem = Problem([[1.0]], [1.0])
+        >>> rates = cell_rates(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0]))
+        >>> print(f"{rates.slowest:.1f} {rates.fastest:.1f}")
+        4.0 8.0
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     active = pattern(network, problem.x)
@@ -176,6 +195,14 @@ def tangent_kernel(problem: Problem, network: TwoLayer) -> Float[Array, "K K"]:
 
     Returns:
         The kernel, symmetric and positive semidefinite.
+
+    Example:
+        >>> problem = Problem([[-1.0], [1.0]], [0.0, 1.0])
+        >>> print(tangent_kernel(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])))
+        [[0. 0.]
+         [0. 3.]]
+
+    Reference: Jacot, Gabriel & Hongler (2018), arXiv:1806.07572.
     """
     check_cells(problem, network)
     x = problem.x
@@ -201,6 +228,14 @@ def violation(problem: Problem, network: TwoLayer) -> Float[Array, "n K"]:
 
     Returns:
         Positive where the constraint is broken, in units of f; at most 0 elsewhere.
+
+    Example:
+        >>> problem = Problem([[-1.0], [1.0], [2.0]], [0.0, 0.0, 3.0])
+        >>> net = TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])
+        >>> print(jnp.round(violation(problem, net)))  # the best line is 3x − 3
+        [[-6. -0. -3.]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     fit = cell_fit(problem, network)
     num, dim = network.width, problem.in_dim + 1

@@ -84,6 +84,8 @@ def exit_bounds(
         >>> bounds = exit_bounds(problem, network)
         >>> print(bounds.neuron, bounds.datum, bool(jnp.isfinite(bounds.first)))
         0 4 True
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     least = outer_bounds(network, least_outer)
@@ -193,6 +195,8 @@ def never_leaves(
         >>> network = TwoLayer(w=[[0.1]], b=[0.1], c=[10.0], p=[0.0, -1.0])
         >>> never_leaves(problem, network).holds
         Array(True, dtype=bool)
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
     least = outer_bounds(network, least_outer)

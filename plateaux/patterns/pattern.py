@@ -48,6 +48,8 @@ def pattern(network: Network, x: Float[Array, "K d"]) -> Bool[Array, "n K"]:
         >>> print(pattern(net, jnp.array([[-1.0], [0.0], [1.0]])).astype(int))
         [[0 0 1]
          [1 1 0]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     return jnp.concatenate(layer_patterns(network, x))
 

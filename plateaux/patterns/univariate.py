@@ -74,6 +74,13 @@ def neuron_gradients(
 
     Returns:
         One row a neuron; ∂L/∂c_i = v_i·g_i and ∂L/∂v_i = c_i g_i.
+
+    Example:
+        >>> net = TwoLayer(w=[[1.0]], b=[-1.5], c=[1.0])
+        >>> print(neuron_gradients(net, jnp.array([1.0, 2.0, 3.0]), jnp.ones(3)))
+        [[5. 2.]]
+
+    Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     cuts, falling = active_cuts(network, x), network.w[:, 0] < 0
     return sums_over_data(cuts, falling, jnp.stack([forces * x, forces])).T

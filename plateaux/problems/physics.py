@@ -65,6 +65,8 @@ def poisson_1d(
         >>> problem = poisson_1d(num_points=50)
         >>> problem.num_data, float(problem.loss_of(problem.solution)) < 1e-12
         (52, True)
+
+    Reference: after Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     dtype = _prepare.float_dtype(dtype)
     inside = gauss_legendre(num_points, domain=domain, dtype=dtype)
@@ -101,6 +103,8 @@ def poisson_2d(
         >>> problem = poisson_2d(num_side=5)
         >>> problem.num_data, problem.in_dim
         (45, 2)
+
+    Reference: after Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     dtype = _prepare.float_dtype(dtype)
     side = gauss_legendre(num_side, domain=domain, dtype=dtype)

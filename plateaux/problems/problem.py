@@ -153,6 +153,11 @@ def check_match(problem: Task, network: Network) -> None:
     Raises:
         ValueError: If input or output dimensions differ.
         TypeError: If dtypes differ.
+
+    Example:
+        >>> from plateaux.networks import TwoLayer
+        >>> problem = Problem([[0.0, 1.0]], [1.0])
+        >>> check_match(problem, TwoLayer(w=[[1.0, 0.0]], b=[0.0], c=[1.0]))
     """
     for what, ours, theirs in (
         ("inputs", problem.in_dim, network.in_dim),
@@ -191,7 +196,21 @@ def _first_line(error: Exception) -> str:
 
 
 def pointwise_losses(problem: Problem, network: Network) -> Float[Array, " K"]:
-    """The losses ℓ(f(x_k), y_k) of the data, without weights."""
+    """The losses ℓ(f(x_k), y_k) of the data, without weights.
+
+    Args:
+        problem: Data and loss.
+        network: The network.
+
+    Returns:
+        One loss a datum, in the unit of ℓ; `loss` is their weighted sum.
+
+    Example:
+        >>> from plateaux.networks import TwoLayer
+        >>> problem = Problem([[1.0], [2.0]], [1.0, 0.0])
+        >>> print(pointwise_losses(problem, TwoLayer(w=[[1.0]], b=[0.0], c=[1.0])))
+        [0. 2.]
+    """
     return jax.vmap(problem.loss)(outputs(network, problem.x), problem.y)
 
 

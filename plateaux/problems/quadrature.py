@@ -52,6 +52,8 @@ def gauss_legendre(
         >>> x, w = gauss_legendre(2, domain=(0.0, 1.0))
         >>> print(f"{w @ x[:, 0] ** 3:.6f}")
         0.250000
+
+    Reference: Golub & Welsch (1969), Math. Comp. 23, 221-230.
     """
     num = _checks.count("num", num)
     left, right = _prepare.interval(domain)

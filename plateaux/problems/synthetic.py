@@ -147,6 +147,8 @@ def runge(
     Example:
         >>> print(runge(num_data=3, domain=(-0.2, 0.2)).y)
         [0.5 1.  0.5]
+
+    Reference: Runge (1901), Z. Math. Phys. 46, 224-243.
     """
     target = lambda x: 1 / (1 + 25 * x**2)
     return _on_interval(target, num_data, domain, dtype, normalisation, "runge")

@@ -106,6 +106,9 @@ def escape(
         >>> found = escape(train([0.0] * 6), problem, level=0.25)
         >>> print(found.time, EscapeCause(int(found.cause)).name)
         inf dead
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     _checks.known("criterion of an escape", criterion, CRITERIA)
     _checks.positive("level", level)

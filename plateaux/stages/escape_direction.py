@@ -61,6 +61,9 @@ def escape_direction(problem: Task, plateau: Any, escaped: Any) -> EscapeDirecti
         >>> found = escape_direction(problem, saddle, px.networks.Chain([0.1, 0.1]))
         >>> print(found.cosine.round(4), found.lowest, found.curvature.round(4))
         1.0 -1.0 -1.0
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     for name, network in (("plateau", plateau), ("escaped", escaped)):
         if not isinstance(network, Network):

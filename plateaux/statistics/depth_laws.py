@@ -50,6 +50,9 @@ def chain_law(depth: Any, initialiser: Any = "uniform") -> LogProductLaw:
     Example:
         >>> print(round(chain_law(64, "gaussian").mean, 2))
         -40.65
+
+    Reference: derived after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth = _checks.count("depth", depth)
     if _checks.known("law of a chain's weights", initialiser, CHAINS) == "uniform":
@@ -84,6 +87,9 @@ def linear_law(width: Any, depth: Any) -> LogProductLaw:
         >>> law = linear_law(16, 64)
         >>> print(round(law.mean, 3), round(law.variance, 3))
         -4.083 8.521
+
+    Reference: derived after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth, d = _checks.count("depth", depth), _checks.count("width", width)
     mean, variance = (float(one[0]) for one in _digamma(np.array([d])))
@@ -150,6 +156,9 @@ def residual_chain_law(depth: Any, scale: Any) -> LogProductLaw:
         >>> law = residual_chain_law(1000, 1.0)
         >>> print(round(law.mean, 3), round(law.variance, 3))
         -0.501 1.003
+
+    Reference: derived after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth = _checks.count("depth", depth)
     y, weights = _log_folded_normal(
@@ -184,6 +193,9 @@ def alive_probability(width: Any, depth: Any) -> float:
     Example:
         >>> print(round(1 - alive_probability(4, 30), 2))
         0.86
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth = _checks.count("depth", depth, at_least=0)
     return math.exp(depth * math.log1p(-(2.0 ** -_checks.count("width", width))))

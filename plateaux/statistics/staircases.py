@@ -81,6 +81,8 @@ def staircase_summary(
         ... )
         >>> summary.treads.lanes, summary.num_steps.estimate.shape
         (4, (3,))
+
+    Reference: after Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
     treads = _batched(found).treads
     summary = plateau_summary(

@@ -134,6 +134,8 @@ def survival_at(curve: SurvivalCurve, times: Any) -> np.ndarray:
         >>> curve = kaplan_meier([1.0, 2.0], [False, False])
         >>> print(survival_at(curve, [0.5, 1.0, 2.0]))
         [1.  0.5 0. ]
+
+    Reference: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53, 457-481.
     """
     return _steps(curve.times, curve.survival, _samples.host("times", times))
 
@@ -158,6 +160,8 @@ def median_survival(curve: SurvivalCurve) -> Interval:
         2.0
         >>> print(median_survival(kaplan_meier([1.0, 2.0], [True, True])).estimate)
         inf
+
+    Reference: Kaplan & Meier (1958), J. Am. Stat. Assoc. 53, 457-481.
     """
     unreached = curve.end if curve.times.size else 0.0
     return Interval(

@@ -41,6 +41,9 @@ def leading_order(width: Any, depth: Any, activation: Any = "relu") -> LeadingOr
     Example:
         >>> leading_order(16, 64)
         LeadingOrder(mean=-10.0, variance=20.0)
+
+    Reference: derived after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     ratio = _checks.count("depth", depth) / _checks.count("width", width)
     if _checks.known("activation", activation, ACTIVATIONS) == "relu":
@@ -70,6 +73,9 @@ def critical_width(depth: Any, decay: Any, activation: Any = "relu") -> float:
     Example:
         >>> critical_width(64, 1.0), critical_width(64, 1.0, "linear")
         (160.0, 64.0)
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     decay = float(_checks.positive("decay", decay))
     return -leading_order(1, depth, activation).mean / decay
@@ -94,6 +100,9 @@ def vanishing_depth(law: Callable[[int], LogProductLaw], decay: Any) -> int:
         23
         >>> vanishing_depth(lambda depth: relu_law(16, depth), 10.0)
         58
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     decay = float(_checks.positive("decay", decay))
     low, high = 0, 1

@@ -11,7 +11,7 @@ from jaxtyping import Array
 from ..anls import anls_many
 from ..anls.anls_many import check_anls
 from ..dynamics import Trajectory, descend, flow_many, log_spaced
-from ..dynamics.flow import check_flow
+from ..dynamics.flow_arguments import check_flow
 from ..networks import Network
 from ..problems import Problem
 from .initialisation import initialisation

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import plateaux as px
-from plateaux.dynamics.flow import checked
+from plateaux.dynamics.flow_arguments import checked
 from plateaux.dynamics.flow_many import lane_efficiency
 
 from ..closeness import assert_close, lane

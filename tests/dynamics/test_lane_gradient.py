@@ -132,3 +132,25 @@ def test_densities_may_hold_traced_numbers(key):
     slope = (last_loss(1 + h) - last_loss(1 - h)) / (2 * h)
     # Rounding of the differences, eps/h.
     np.testing.assert_allclose(jax.grad(last_loss)(1.0), slope, rtol=1e-8)
+
+
+class Line(px.networks.Network):
+    """x ↦ a·x: a network without hidden units."""
+
+    a: jax.Array
+    activation: px.networks.Activation = eqx.field(
+        static=True, default=px.networks.ACTIVATIONS["identity"]
+    )
+    in_dim = 1
+    out_dim = None
+
+    def __call__(self, x):
+        return self.a @ x
+
+    def hidden(self, x):
+        return ()
+
+
+def test_networks_without_hidden_units():
+    many = Line(jnp.array([[0.5], [2.0]]))
+    assert_close(together(problem(), many), one_by_one(problem(), many))

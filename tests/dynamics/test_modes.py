@@ -13,10 +13,10 @@ from plateaux.dynamics.modes import (
     Data,
     Modes,
     basis,
-    choose_modes,
     sliding_pairs,
     slopes,
 )
+from plateaux.dynamics.pivoting import choose_modes
 
 OFF, ON, SLIDE = px.EventKind.off, px.EventKind.on, px.EventKind.slide
 NUM_DATA = 9

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import plateaux as px
-from plateaux.dynamics.kinked_flow import data_of, parameters_of
+from plateaux.dynamics.kinked_state import data_of, parameters_of
 from plateaux.dynamics.modes import Modes, Parameters, sliding_basis, slopes
 from plateaux.dynamics.polynomials import evaluate_polynomial
 from plateaux.dynamics.series import inner_products, taylor_series, weighted_sums

@@ -63,6 +63,16 @@ def test_two_groups_agree_with_scipy(seed):
     np.testing.assert_allclose(test.p_value, theirs.pvalue, rtol=1e-9)
 
 
+@pytest.mark.parametrize("groups", [2, 3])
+def test_rounding_is_no_degree_of_freedom(groups):
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        group = rng.integers(0, groups, 100)
+        durations = rng.exponential(30.0**group)
+        test = log_rank(durations, np.zeros(100, bool), group)
+        assert test.degrees_of_freedom == groups - 1
+
+
 def test_agrees_with_lifelines():
     # lifelines 0.30.3: logrank_test(treated, placebo, ~censored, ones) and
     # multivariate_logrank_test(weeks, arange(42) % 3, ~censored).

@@ -46,6 +46,8 @@ def gradient_alignment(
         >>> along = gradient_alignment(problem, network)
         >>> print(f"{along.largest:.3f} {along.smallest:.3f}")
         0.100 0.951
+
+    Reference: Gur-Ari, Roberts & Dyer (2018), arXiv:1812.04754.
     """
     return _alignment(problem, network, flat_gradient(problem, network), found, options)
 
@@ -77,6 +79,8 @@ def update_alignment(
         >>> u = found.largest_vector
         >>> print(f"{update_alignment(problem, network, u, found=found).largest:.3f}")
         1.000
+
+    Reference: Gur-Ari, Roberts & Dyer (2018), arXiv:1812.04754.
     """
     return _alignment(problem, network, flat(update), found, options)
 
@@ -102,6 +106,8 @@ def directional_curvature(
         >>> along = directional_curvature(problem, network, network)  # u = (1, 0, 1)
         >>> print(f"{along:.3f}")
         7.500
+
+    Reference: Pearlmutter (1994), Neural Computation 6, 147-160.
     """
     product, _, _ = flat_operator(hessian_operator(problem, network), network)
     u = unit_rows(flat(direction))

@@ -77,6 +77,8 @@ def curvature_along(
         >>> networks = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), networks)
         >>> print([f"{l:.3f}" for l in curvature_along(problem, networks).largest])
         ['7.223', '7.223']
+
+    Reference: Cohen, Kaur, Li, Kolter & Talwalkar (2021), arXiv:2103.00065.
     """
     size = _checks.count("basis_size", basis_size, at_least=4)
     most = _checks.count("max_products", max_products, at_least=size)

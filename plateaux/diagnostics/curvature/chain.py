@@ -71,6 +71,9 @@ def chain_curvature(problem: Any, chain: Any) -> ChainCurvature:
         >>> found = chain_curvature(problem, px.networks.Chain([0.01] * 300))
         >>> print(f"{found.log_radius:.2f} {found.log_gradient:.2f}")
         -1366.64 -1374.09
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     if not has_closed_form(problem, chain):
         raise TypeError(

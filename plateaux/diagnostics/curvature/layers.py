@@ -45,6 +45,8 @@ def layer_spectra(
         ...     print([f"{l:.3f}" for l in block])
         ['3.427', '0.073']
         ['2.500']
+
+    Reference: Ghorbani, Krishnan & Xiao (2019), arXiv:1901.10159, for densities.
     """
     operator = matrix_operator(problem, network, matrix)
     product, flat, _ = flat_operator(operator, network)

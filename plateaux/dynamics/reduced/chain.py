@@ -96,6 +96,9 @@ def log_chain_escape_time(
     Example:
         >>> print(f"{log_chain_escape_time(-2000.0, -1.0, depth=1000):.2f}")
         1989.09
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth = _checks.count("depth", depth)
     _checks.positive("target", target)

@@ -96,6 +96,9 @@ def chain_flow(
         >>> run = chain_flow(problem, chain, t1=4e3, save=px.at([1900.0, 1910.0, 4e3]))
         >>> print(run.losses.round(3))
         [0.5   0.491 0.    0.   ]
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     law = chain_law(problem, network)
     times = model_times(problem, t1, save)
@@ -122,6 +125,9 @@ def sign_flow_time(u0: Any, u1: Any, *, depth: Any) -> Float[Array, "..."]:
     Example:
         >>> print(sign_flow_time(0.3**10, 0.5, depth=10).round(4))
         0.633
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     depth = _checks.count("depth", depth)
     u0, u1 = numbers(u0, u1)

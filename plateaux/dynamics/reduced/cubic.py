@@ -25,7 +25,8 @@ from ...networks.activations import Activation
 from ...networks.network import extended
 from ...networks.two_layer import TwoLayer, inner_weights
 from ...problems.problem import Problem
-from ..flow import checked, record_all
+from ..flow_arguments import checked
+from ..flow_results import record_all
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
@@ -122,6 +123,8 @@ def blow_up_time(rate: Any, c: Any, along: Any) -> Float[Array, "..."]:
         >>> c, u = jnp.array([0.1, -0.1]), jnp.array([0.1, 0.1])
         >>> print(blow_up_time(1.0, c, u).round(3))
         [63.397    inf]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     rate, c, along = (jnp.asarray(a, jnp.result_type(float)) for a in (rate, c, along))
     root = jnp.sqrt(jnp.asarray(3, along.dtype))

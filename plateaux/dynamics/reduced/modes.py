@@ -36,6 +36,14 @@ def neuron_modes(network: TwoLayer, direction: Float[Array, " D"]) -> NeuronMode
 
     Returns:
         The three parts.
+
+    Example:
+        >>> net = TwoLayer([[1.0]], [0.0], [1.0], activation="tanh")
+        >>> modes = neuron_modes(net, jnp.array([1.0, 0.0]))
+        >>> print(modes.growing, modes.decaying)
+        [1.] [0.]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     v = inner_weights(network)
     along = v @ direction
@@ -71,5 +79,20 @@ def with_neurons(network: TwoLayer, c: Array, v: Array) -> TwoLayer:
 
 
 def condensed_size(network: TwoLayer, direction: Float[Array, " D"]):
-    """u_0 = Σ_i ((c_i + ẑ·v_i)/2)², the size of the part that grows."""
+    """u_0 = Σ_i ((c_i + ẑ·v_i)/2)², the size of the part that grows.
+
+    Args:
+        network: A two-layer network.
+        direction: ẑ, of unit length, shape (D,).
+
+    Returns:
+        u_0, a scalar.
+
+    Example:
+        >>> net = TwoLayer([[1.0]], [0.0], [1.0], activation="tanh")
+        >>> print(condensed_size(net, jnp.array([1.0, 0.0])))
+        1.0
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
+    """
     return jnp.sum(neuron_modes(network, direction).growing ** 2)

@@ -19,7 +19,8 @@ from jaxtyping import Array, Float
 
 from ...networks.two_layer import TwoLayer, inner_weights
 from ...problems.problem import Problem
-from ..flow import checked, record_all
+from ..flow_arguments import checked
+from ..flow_results import record_all
 from ..recording import Record
 from ..save import LogSpaced
 from ..trajectory import Trajectory
@@ -113,6 +114,8 @@ def propagated(network: TwoLayer, propagator: Float[Array, "D1 D1"]) -> TwoLayer
         >>> net = px.TwoLayer(w=[[1.0]], b=[0.0], c=[2.0], activation="tanh")
         >>> print(propagated(net, 3 * jnp.eye(3)).c)
         [6.]
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     theta = _neurons(network) @ propagator.T
     return with_neurons(network, theta[:, 0], theta[:, 1:])

@@ -14,7 +14,8 @@ from ...networks.network import extended
 from ...networks.two_layer import TwoLayer, imbalance_drift
 from ...problems.problem import Problem
 from .. import smooth_flow as smooth
-from ..flow import Arguments, checked, record_all
+from ..flow_arguments import Arguments, checked
+from ..flow_results import record_all
 from ..trajectory import Accuracy, Outcome, Stats, Trajectory
 
 

@@ -53,6 +53,8 @@ def replicator_shares(
         >>> print(p.round(6))
         [[0.6 0.4]
          [1.  0. ]]
+
+    Reference: Hofbauer & Sigmund (1998), Evolutionary Games and Population Dynamics.
     """
     ratios = shares / jnp.max(shares)
     rest, own = jnp.log1p(-ratios), jnp.log(ratios)

@@ -61,6 +61,9 @@ def saddle_escape_time(
         99.9
         >>> print(saddle_escape_time(1e-3, 1.0, method="rmsprop", **ways))
         72.0
+
+    Reference: after Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021),
+    arXiv:2106.03763.
     """
     _checks.known("method of leaving a saddle", method, METHODS)
     for name, value in (("start", start), ("curvature", curvature)):

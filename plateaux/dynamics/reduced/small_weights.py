@@ -65,6 +65,8 @@ def small_weights(problem: Problem, activation: Activation) -> SmallWeights:
         >>> small = small_weights(problem, px.networks.activation("tanh"))
         >>> print(small.rate.round(6), small.cubic)
         0.472975 -2.0
+
+    Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     check_squared(problem)
     value, slope, bend, cubic = derivatives_at_zero(activation)
