@@ -163,7 +163,7 @@ def draw_figure(found: dict, path: Path) -> None:
         ax.set(xscale="log", xlabel=f"time ({run.time_unit})")
         ax.set(title=f"{depth} matrices", xlim=(1.0, float(run.times[-1])))
     axes[0, 0].set_ylabel("loss")
-    axes[0, -1].legend(fontsize="small")
+    axes[0, 0].legend(fontsize="small", loc="upper right")
     save(fig, path)
 
 
