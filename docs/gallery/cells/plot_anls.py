@@ -9,7 +9,7 @@ lower loss. A step of least squares costs more than one of Adam, yet tens of the
 what thousands of the others do not.
 
 After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_.
-See also: :doc:`/anls`.
+See also: :doc:`/tutorials/anls`.
 """
 
 import jax

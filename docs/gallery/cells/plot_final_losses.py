@@ -7,7 +7,8 @@ lower bound, as distributions: the share of runs that end within a multiple of t
 bound. Runs end in groups, most within eight times the bound and others twenty to fifty
 times above it, which a mean would hide.
 
-See also: :doc:`/cells`, and `experiments/final_losses.py` for thousands of starts.
+See also: :doc:`/tutorials/cells`, and `experiments/final_losses.py` for thousands of
+starts.
 """
 
 import jax

@@ -7,7 +7,7 @@ It is constant between two data and jumps at them: to a least-squares method the
 position of a kink is a number of the cell, nothing finer. Gradient descent walks on the
 loss (dashed, at fixed outer weights), whose valleys need not be those of the floor.
 
-See also: :doc:`/cells` and :doc:`/anls`.
+See also: :doc:`/tutorials/cells` and :doc:`/tutorials/anls`.
 """
 
 import jax

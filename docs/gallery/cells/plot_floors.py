@@ -10,7 +10,7 @@ loose. The dashed line is a bound that no network of this width goes below.
 
 After Ainsworth & Shin (2021), *Plateau phenomenon in gradient descent training of ReLU
 networks*, `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_. See also:
-:doc:`/cells`.
+:doc:`/tutorials/cells`.
 """
 
 import jax

@@ -9,7 +9,7 @@ stationary: the flow must leave, whatever it takes. Two kinks in one gap can mak
 jump.
 
 After Ainsworth & Shin (2021), `arXiv:2007.07213 <https://arxiv.org/abs/2007.07213>`_.
-See also: :doc:`/cells`.
+See also: :doc:`/tutorials/cells`.
 """
 
 import jax

@@ -8,7 +8,7 @@ and the curvature along its updates. The largest eigenvalue rises until it reach
 instead of growing on: the loss falls, but no longer at every step.
 
 After Cohen, Kaur, Li, Kolter & Talwalkar (2021), *Gradient descent on neural networks
-typically occurs at the edge of stability*. See also: :doc:`/curvature`.
+typically occurs at the edge of stability*. See also: :doc:`/tutorials/curvature`.
 """
 
 import jax

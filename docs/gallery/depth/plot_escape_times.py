@@ -9,7 +9,7 @@ gradient do not notice the plateau, as long as nothing is added to that size: Ad
 :math:`\epsilon` is 1e-30 here.
 
 After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
-<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`, and
+<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/tutorials/curvature`, and
 `experiments/escape_depth.py`.
 """
 

@@ -8,7 +8,7 @@ positive ones upwards, negative ones downwards: about as many directions fall as
 and typical ones flatten exponentially with the depth.
 
 After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
-<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`.
+<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/tutorials/curvature`.
 """
 
 import jax

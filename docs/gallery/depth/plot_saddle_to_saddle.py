@@ -8,7 +8,7 @@ half the sum of squares of the modes not yet learnt (grey). Exact gradient flow 
 aligned start, and the closed law of its modes (dashed).
 
 After Saxe, McClelland & Ganguli (2014), *Exact solutions to the nonlinear dynamics of
-learning in deep linear neural networks*. See also: :doc:`/curvature`, and
+learning in deep linear neural networks*. See also: :doc:`/tutorials/curvature`, and
 `experiments/saddle_to_saddle.py`.
 """
 

@@ -8,7 +8,7 @@ its signal vanish exponentially with depth over width. Quartiles of
 exact law (dotted). Dead networks are left out, and counted.
 
 After Orvieto, Kohler, Pavllo, Hofmann & Lucchi (2021), `arXiv:2106.03763
-<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/curvature`.
+<https://arxiv.org/abs/2106.03763>`_. See also: :doc:`/tutorials/curvature`.
 """
 
 import jax

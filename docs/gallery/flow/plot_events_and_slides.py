@@ -9,7 +9,7 @@ while. Above: kinks over time, slides in red on the data they are held by. Below
 same events, a row a neuron. Gradient descent, which cannot slide, hops across such a
 boundary every few steps.
 
-See also: :doc:`/flow`.
+See also: :doc:`/tutorials/flow`.
 """
 
 import jax

@@ -9,7 +9,7 @@ their balanced form, so that distance may be larger than the plain one. Right: t
 distance at the end against h; the grey line has slope 1.
 
 After Elkabetz & Cohen (2021), *Continuous vs. discrete optimization of deep neural
-networks*. See also: :doc:`/flow`, and `experiments/descent_to_flow.py`.
+networks*. See also: :doc:`/tutorials/flow`, and `experiments/descent_to_flow.py`.
 """
 
 import jax

@@ -7,7 +7,7 @@ x` whose flow has a closed law: five targets, the median and the worst. Descent 
 first order in its step: ten times the steps, a tenth of the error. A Rosenbrock method
 with the exact Hessian takes few steps, and digits cost it little.
 
-See also: :doc:`/flow`, on tolerances; the law is
+See also: :doc:`/tutorials/flow`, on tolerances; the law is
 :func:`plateaux.dynamics.reduced.chain_law`.
 """
 

@@ -8,7 +8,7 @@ problem, and `px.anls` also moves the kinks. The features are cubes of the ReLU,
 second derivative has kinks. Left: the error of the network after some steps. Right: the
 residual loss. The first solve does most of it.
 
-See also: :doc:`/anls`, on differential equations.
+See also: :doc:`/tutorials/anls`, on differential equations.
 """
 
 import jax

@@ -7,7 +7,7 @@ keeps the best. It is an ordinary estimator, for pipelines, searches and
 cross-validation. Here three neurons learn a target with two creases in the plane from
 noisy data: predictions for data kept aside, and a linear regression beside them.
 
-See also: :doc:`/anls`.
+See also: :doc:`/tutorials/anls`.
 """
 
 import jax

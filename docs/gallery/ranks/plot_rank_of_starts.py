@@ -8,7 +8,7 @@ thirty neurons; a first layer that spreads its features over the domain has many
 the beginning, and leaves no stairs to climb.
 
 After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
-See also: :doc:`/staircase`, and `experiments/rank_starts.py`.
+See also: :doc:`/tutorials/staircase`, and `experiments/rank_starts.py`.
 """
 
 import jax

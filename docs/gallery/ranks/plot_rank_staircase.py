@@ -7,7 +7,7 @@ of the Gram matrix of the last hidden layer. While the loss (black) stands still
 rank stands, too; most steps of the rank go with a drop of the loss (full disks).
 
 After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
-See also: :doc:`/staircase`.
+See also: :doc:`/tutorials/staircase`.
 """
 
 import jax

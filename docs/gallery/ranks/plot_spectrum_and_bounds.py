@@ -9,7 +9,7 @@ bounds the error (black) from below whatever the readout, and the run stays near
 bound: the features hold it back, not the readout.
 
 After Yang, Zhao & Zhu (2024), `arXiv:2412.05144 <https://arxiv.org/abs/2412.05144>`_.
-See also: :doc:`/staircase`.
+See also: :doc:`/tutorials/staircase`.
 """
 
 import jax

@@ -10,7 +10,7 @@ run towards the diagonal, and out along it; the brightest dots, after the escape
 left it again.
 
 After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
-See also: :doc:`/condensation`.
+See also: :doc:`/guides/condensation`.
 """
 
 import jax

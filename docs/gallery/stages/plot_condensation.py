@@ -8,7 +8,7 @@ neurons point along one line, one way (red blocks) or the other (blue): the netw
 as good as one with a handful of neurons.
 
 After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
-See also: :doc:`/condensation`.
+See also: :doc:`/guides/condensation`.
 """
 
 import jax

@@ -9,7 +9,7 @@ model that costs the same at any width: it foretells everything up to the second
 plateau, and knows nothing of the escape.
 
 After Chen, Luo & Wang (2024), `arXiv:2410.20119 <https://arxiv.org/abs/2410.20119>`_.
-See also: :doc:`/multistage`.
+See also: :doc:`/tutorials/stages`.
 """
 
 import jax

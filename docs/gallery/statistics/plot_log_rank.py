@@ -7,7 +7,7 @@ initialisations of 100 runs each, with the test of the hypothesis that all three
 law, and the difference of two restricted means as its size.
 
 After Mantel (1966), *Evaluation of survival data and two new rank order statistics*.
-See also: :doc:`/statistics`.
+See also: :doc:`/guides/statistics`.
 """
 
 import jax

@@ -6,7 +6,7 @@ Quantiles of the loss of 128 runs over time: half of the runs are in the dark ba
 tenths in the pale one, and the dashed lines are the interval of the median. Quantiles
 assume no law, and a run that diverged moves them as little as one that is merely slow.
 
-See also: :doc:`/statistics`.
+See also: :doc:`/guides/statistics`.
 """
 
 import jax

@@ -8,7 +8,7 @@ that leaves them out is too short, and so is one that counts them as ended. The 
 the 95 % interval at each time; the dotted line is the median.
 
 After Kaplan & Meier (1958), *Nonparametric estimation from incomplete observations*.
-See also: :doc:`/statistics`.
+See also: :doc:`/guides/statistics`.
 """
 
 import jax

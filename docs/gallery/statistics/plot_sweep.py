@@ -8,7 +8,8 @@ Beyond the edge of stability runs diverge, and their loss counts as infinite. Th
 activation is leaky: with a plain ReLU such steps kill every neuron instead, and the
 loss stands still at that of the zero function.
 
-See also: :doc:`/sweeps`; the walkthrough :doc:`/notebooks/sweeps` goes on from here.
+See also: :doc:`/guides/sweeps`; the walkthrough :doc:`/notebooks/sweeps` goes on from
+here.
 """
 
 import itertools
