@@ -13,7 +13,7 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 QUICK := --xla_cpu_use_fusion_emitters=false
 
 .NOTPARALLEL:
-.PHONY: demo test test-all experiments lint format types docs links bench clean
+.PHONY: demo test test-all experiments lint format types docs dist links bench clean
 
 demo: $(VENV)/.installed-all  ## run the main job and write its report
 	$(BIN)/plateaux sweep run experiments/quick.toml --out runs/quick
@@ -49,6 +49,10 @@ docs: $(VENV)/.installed-all-docs  ## the documentation, its figures and noteboo
 		&& export XLA_FLAGS=$(QUICK); \
 	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
+
+dist: $(BIN)/python  ## the wheel, into dist/
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 links: $(VENV)/.installed-all-docs  ## addresses outside, over the network
 	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/links
