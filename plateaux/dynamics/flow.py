@@ -98,6 +98,7 @@ def flow(
         TypeError: If an argument has the wrong type or dtype.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> import plateaux as px
         >>> x = jnp.linspace(-1, 1, 20)[:, None]
         >>> problem = px.Problem(x, jnp.abs(x[:, 0]))
