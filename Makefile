@@ -11,6 +11,8 @@ ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # emitters compile in half the time of its newer ones; a jaxlib that no longer knows them
 # does without. `make test-all` compiles as users do.
 QUICK := --xla_cpu_use_fusion_emitters=false
+COMPILE_QUICKLY = XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' \
+	2>/dev/null && export XLA_FLAGS=$(QUICK);
 
 .NOTPARALLEL:
 .PHONY: demo test test-all experiments lint format types docs dist links bench clean
@@ -21,16 +23,14 @@ demo: $(VENV)/.installed-all  ## run the main job and write its report
 	@echo "Open the report: $(CURDIR)/runs/quick/report.html"
 
 test: $(VENV)/.installed-all-test  ## the fast tests and every example of the docs
-	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
-		&& export XLA_FLAGS=$(QUICK); \
+	@$(COMPILE_QUICKLY) \
 	set -x; $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-all: $(VENV)/.installed-all-test  ## the slow tests as well
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "" $(ARGS)
 
 experiments: $(VENV)/.installed-all  ## all at smoke size, their numbers compared
-	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
-		&& export XLA_FLAGS=$(QUICK); \
+	@$(COMPILE_QUICKLY) \
 	$(BIN)/plateaux experiments check --jobs $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.installed-all-lint  ## style
@@ -45,8 +45,7 @@ types: $(VENV)/.installed-all-lint  ## static types
 	$(BIN)/pyright plateaux
 
 docs: $(VENV)/.installed-all-docs  ## the documentation, its figures and notebooks; warnings are errors
-	@XLA_FLAGS=$(QUICK) $(BIN)/python -c 'import jax; jax.devices()' 2>/dev/null \
-		&& export XLA_FLAGS=$(QUICK); \
+	@$(COMPILE_QUICKLY) \
 	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "Open the documentation: $(CURDIR)/docs/_build/html/index.html"
 

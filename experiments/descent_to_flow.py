@@ -16,6 +16,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawing import COLORS, save
 
 import plateaux as px
 from plateaux.experiments import main
@@ -23,7 +24,6 @@ from plateaux.experiments import main
 NEURONS = 10
 SMALL = 2.0**-7  # up to it the order is fitted
 FAR = 0.5  # relative distance that counts as having left the flow
-COLORS = ("#0072B2", "#D55E00", "#009E73")
 KEEP = {"network": lambda problem, network: network}
 
 
@@ -170,7 +170,7 @@ def draw(results: dict, step_sizes, end: float, path: Path) -> None:
         ylim=(1e-5, 30),
     )
     ax.legend(frameon=False)
-    fig.savefig(path, dpi=100)
+    save(fig, path)
 
 
 def tell(scale: float, result: dict, found: dict[str, float], step_sizes) -> None:

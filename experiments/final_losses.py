@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from drawing import save
 from least_squares_training import bound, starts
 from trainers import LOOKS, Budget, rmse, train
 
@@ -78,8 +79,7 @@ def draw(ratios: dict[str, np.ndarray], path: Path) -> None:
         ylim=(0, 1.02),
     )
     ax.legend(frameon=False)
-    fig.savefig(path, dpi=100)
-    plt.close(fig)
+    save(fig, path)
 
 
 def run(config: Config, out: Path) -> dict:

@@ -17,6 +17,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawing import save
 from trainers import LOOKS, Budget, Run, methods, rmse, train
 
 import plateaux as px
@@ -136,8 +137,7 @@ def draw(part: str, runs: dict[str, Run], path: Path) -> None:
     fig.suptitle(TARGETS[part])
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, frameon=False, loc="outside right center")
-    fig.savefig(path, dpi=100)
-    plt.close(fig)
+    save(fig, path)
 
 
 def run(config: Config, out: Path) -> dict:

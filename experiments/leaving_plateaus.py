@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawing import save
 from trainers import LOOKS, Budget, Run, methods, train
 
 import plateaux as px
@@ -113,8 +114,7 @@ def draw(runs: dict[str, Run], floors, config: Config, path: Path) -> None:
         ylim=(0, 1.02),
     )
     ax.legend(frameon=False, fontsize=8)
-    fig.savefig(path, dpi=100)
-    plt.close(fig)
+    save(fig, path)
 
 
 def run(config: Config, out: Path) -> dict:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from drawing import save
 
 import plateaux as px
 from plateaux.experiments import main
@@ -106,7 +107,7 @@ def draw(run: px.Trajectory, table, bound: float, path: Path) -> None:
     fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     px.plot.floors(run.times, run.losses, table, bound=bound, ax=ax)
     ax.legend(loc="upper right")
-    fig.savefig(path, dpi=100)
+    save(fig, path)
 
 
 def run(config: Config, out: Path) -> dict:

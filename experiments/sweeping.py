@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from drawing import save
 
 import plateaux as px
 from plateaux.report import groups
@@ -96,8 +97,7 @@ def draw(points: list[groups.Group], path: Path) -> None:
         return
     fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
     px.plot.survival_curves(curves, time_unit=points[0].time_unit, ax=ax)
-    fig.savefig(path, dpi=100)
-    plt.close(fig)
+    save(fig, path)
 
 
 def study(script: str, spec: px.sweeps.SweepSpec, view: bool, out: Path) -> dict:

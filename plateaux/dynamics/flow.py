@@ -28,10 +28,6 @@ from .save import LogSpaced
 from .smooth_flow import smooth_flow
 from .trajectory import Trajectory
 
-# The finest relative tolerance, in rounding units: a step's own round-off is a few.
-_FINEST = 16
-_DEFAULT_RTOL = {"float64": 1e-8, "float32": 1e-4}
-
 
 def flow(
     problem: Task,

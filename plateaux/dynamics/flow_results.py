@@ -17,10 +17,6 @@ from .flow_arguments import Arguments
 from .smooth_flow import SmoothFlow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
 
-# The finest relative tolerance, in rounding units: a step's own round-off is a few.
-_FINEST = 16
-_DEFAULT_RTOL = {"float64": 1e-8, "float32": 1e-4}
-
 
 def trajectory_of(
     problem: Problem, start: TwoLayer, arguments: Arguments, state, record

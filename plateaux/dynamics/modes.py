@@ -1,4 +1,4 @@
-r"""Modes of a two-layer network with a kinked activation, and how they are chosen.
+r"""Modes of a two-layer network with a kinked activation.
 
 Every pair (neuron i, datum k) is off, on, or sliding: z_ik = 0 is held, and the
 activation's slope is some α_ik between the slopes of the two sides. Inside a mode the
@@ -10,19 +10,12 @@ with e_k = q_k ∂ℓ_k/∂f, s_ik the slope of the pair's side (of *off* while 
 and P_i the projector onto the orthogonal complement of the data that neuron i slides
 along. With ε_k = (s_on − s_off) e_k the multipliers β = α' ε of the sliding pairs solve
 Σ_S β_k x̃_k = −(1 − P_i) g_i, and the mode lasts while 0 < α' = β/ε < 1.
-
-At a boundary, pairs with c_i ε_k > 0 (convex kinks) take the α' that minimise
-‖g_i + Σ α'_k ε_k x̃_k‖ over 0 ≤ α' ≤ 1; pairs with c_i ε_k < 0 (concave kinks) cross.
 """
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
-
-# α' nearer than this to an end of [0, 1] is at the end: it is a ratio of sums of K
-# products, known to about K rounding units.
-_BOUND = 1e-11
 
 
 class Parameters(NamedTuple):

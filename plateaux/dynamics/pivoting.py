@@ -1,4 +1,8 @@
-"""The consistent modes of one neuron at a boundary, by principal pivoting."""
+"""The consistent modes of one neuron at a boundary, by principal pivoting.
+
+At a boundary, pairs with c_i ε_k > 0 (convex kinks) take the α' that minimise
+‖g_i + Σ α'_k ε_k x̃_k‖ over 0 ≤ α' ≤ 1; pairs with c_i ε_k < 0 (concave kinks) cross.
+"""
 
 from typing import NamedTuple
 
