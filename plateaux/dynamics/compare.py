@@ -236,7 +236,8 @@ def matched_distance(first: TwoLayer, second: TwoLayer) -> Float[Array, "..."]:
     min_π (Σ_i ‖u_i − u'_π(i)‖² + ‖p − p'‖²)^½ with u = (w, b, c), and for homogeneous
     activations its balanced form: c φ(v·x̃) = sign(c) a φ(a v·x̃/‖v‖), a = (|c|‖v‖)^½.
     It is 0 exactly if the networks are the same up to these symmetries. Neurons that
-    are zero in one factor are the zero neuron.
+    are zero in one factor are the zero neuron. Balancing changes lengths: the distance
+    of networks far from balance may exceed that of their parameters.
 
     Args:
         first: A network, or many with leading axes.

@@ -14,6 +14,9 @@ from ..patterns.cells import design_matrix, held_projectors
 from ..patterns.exits import bounds_of, confinement_of, outer_bounds
 from ..problems.problem import Problem
 
+# Saved times move the steps of a flow, and so its events by a share of some 1e-9.
+_SAME = 1e-7
+
 
 class Numbers(NamedTuple):
     """Of one plateau; see `Explanation`. `wait`: latest exit, from the start."""
@@ -124,9 +127,21 @@ def network_at(times, networks: TwoLayer, last, time) -> TwoLayer:
     return jax.tree.map(between, networks)
 
 
+def saved_inside(times, last, start, end):
+    """Whether a time was saved within start and end; the first and last, or these."""
+    first = jnp.searchsorted(times, start * (1 - _SAME))
+    final = jnp.searchsorted(times, end * (1 + _SAME), side="right") - 1
+    final = jnp.minimum(final, last)
+    inside = first <= final
+    take = lambda place, other: jnp.where(
+        inside, times[jnp.minimum(place, times.size - 1)], other
+    )
+    return inside, take(first, start), take(final, end)
+
+
 def is_saved(times, wanted) -> Bool[Array, " P"]:
     """Whether these times are saved ones, to rounding."""
     right = jnp.clip(jnp.searchsorted(times, wanted), 0, times.size - 1)
     left = jnp.maximum(right - 1, 0)
     gap = jnp.minimum(jnp.abs(times[right] - wanted), jnp.abs(times[left] - wanted))
-    return gap <= 1e-9 * wanted
+    return gap <= _SAME * wanted

@@ -22,7 +22,14 @@ from ..networks.two_layer import TwoLayer
 from ..patterns.cells import check_cells
 from ..patterns.pattern import pattern
 from ..problems.problem import Problem
-from ._modes import Numbers, is_saved, look_at, modes_at, network_at
+from ._modes import (
+    Numbers,
+    is_saved,
+    look_at,
+    modes_at,
+    network_at,
+    saved_inside,
+)
 from ._tables import Plateaus
 from .plateau import plateaus
 
@@ -66,8 +73,10 @@ class Explanation(eqx.Module):
         neuron: Neuron of the event that ended it; −1 if it was still running.
         datum: Datum of that event.
         event: What the pair did, an `EventKind`.
-        resolved: Whether start and end are saved times. Otherwise the networks there
-            are interpolated linearly between saved ones, and the numbers are rough.
+        resolved: Whether start and end are saved times. Otherwise the numbers at the
+            start and end are those at the first and last saved times inside the
+            plateau; where none is, they are of networks interpolated linearly between
+            saved ones, and rough.
         time_unit: What one unit of time is.
     """
 
@@ -116,8 +125,8 @@ def explain(
 
     The trajectory must have recorded its networks, with
     `record={"network": lambda problem, network: network}`. Numbers at the start and
-    end of a plateau are exact where these are saved times: run once, then again with
-    `save=px.stages.at_events(run)`.
+    end of a plateau are those there only where these are saved times: run once, then
+    again with `save=px.stages.at_events(run)`. See `Explanation.resolved`.
 
     Excess, rates and bounds are those of the linear problem of the plateau, whose
     residual is r = Φη − y at the networks' present η. Rates, latest exits and
@@ -129,7 +138,8 @@ def explain(
         trajectory: From `px.flow` or `px.descend` of a two-layer ReLU network.
         max_plateaus: Rows of the table; None means one more than the table of events.
         growth: A plateau is a saddle's if the rate at which the excess decays grows by
-            more than this factor from its start to its end.
+            more than this factor from its start to its end; never where no network
+            was saved inside the plateau.
 
     Returns:
         The explanation.
@@ -206,6 +216,7 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
     first = jax.tree.map(lambda leaf: leaf[0], networks)
     modes = modes_at(problem.x, pattern(first, problem.x), events, table.start)
     used = jnp.arange(table.start.size, dtype=jnp.int32) < table.count
+    inside, begin, finish = saved_inside(run.times, last, table.start, table.end)
     flows = run.time_unit == problem.time_unit
 
     def row(arguments):
@@ -214,13 +225,13 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
         final = network_at(run.times, networks, last, end)
         return look_at(problem, on, slides, first, final, flows)
 
-    columns = (modes == EventKind.on, modes == EventKind.slide, table.start, table.end)
+    columns = (modes == EventKind.on, modes == EventKind.slide, begin, finish)
     shapes = jax.eval_shape(row, jax.tree.map(lambda a: a[0], columns))
     empty = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     nothing = lambda _: empty
     look = lambda a: jax.lax.cond(a[0], row, nothing, a[1:])
     found: Numbers = jax.lax.map(look, (used, *columns))
-    grows = found.rate_end > growth * found.rate_start
+    grows = inside & (found.rate_end > growth * found.rate_start)
     kind = jnp.where(grows, PlateauKind.saddle, PlateauKind.approach)
     on, slides = columns[:2]
     kind = jnp.where(jnp.any(on, axis=(1, 2)), kind, PlateauKind.dead)
@@ -242,7 +253,7 @@ def _explain(problem, run: Trajectory, table: Plateaus, growth) -> Explanation:
         rate_end=found.rate_end,
         slowest=found.slowest,
         fastest=found.fastest,
-        latest_exit=jnp.where(used, table.start + found.wait, jnp.inf),
+        latest_exit=jnp.where(used, begin + found.wait, jnp.inf),
         confined=found.confined,
         neuron=ending(events.neuron),
         datum=ending(events.datum),
@@ -284,4 +295,4 @@ def _sentence(table: Explanation, i: int) -> str:
         words += f"; had to end by {float(table.latest_exit[i]):.3g}"
     if table.confined[i]:
         words += "; proven to last for ever"
-    return words + ("." if table.resolved[i] else " (interpolated).")
+    return words + ("." if table.resolved[i] else " (not saved at its ends).")
