@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Two test workers, each with one XLA thread (NPROC is the variable XLA reads) and one
 # BLAS thread: a process a core is faster than XLA's own threads on small arrays.
 WORKERS ?= 2
+# A file's tests share compiled programs and runs, so they stay in one process.
+TESTS := -m pytest -n $(WORKERS) --dist loadfile
 ONE_THREAD := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Most test programs are compiled once and run for milliseconds, and XLA's older kernel
 # emitters compile in half the time of its newer ones; a jaxlib that no longer knows them
@@ -24,10 +26,10 @@ demo: $(VENV)/.installed-all  ## run the main job and write its report
 
 test: $(VENV)/.installed-all-test  ## the fast tests and every example of the docs
 	@$(COMPILE_QUICKLY) \
-	set -x; $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	set -x; $(ONE_THREAD) $(BIN)/python $(TESTS) $(ARGS)
 
 test-all: $(VENV)/.installed-all-test  ## the slow tests as well
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "" $(ARGS)
+	$(ONE_THREAD) $(BIN)/python $(TESTS) -m "" $(ARGS)
 
 experiments: $(VENV)/.installed-all  ## all at smoke size, their numbers compared
 	@$(COMPILE_QUICKLY) \

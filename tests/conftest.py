@@ -16,7 +16,7 @@ def forget_programs():
     """Compiled programs hold memory maps, of which Linux gives a process 65530."""
     yield
     maps = Path("/proc/self/maps")
-    if not maps.exists() or len(maps.read_bytes().splitlines()) > 30_000:
+    if not maps.exists() or len(maps.read_bytes().splitlines()) > 45_000:
         jax.clear_caches()
 
 

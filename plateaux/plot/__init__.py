@@ -25,6 +25,7 @@ from .networks import (
     function_snapshots as function_snapshots,
     kinks as kinks,
 )
+from .plane import output_map as output_map
 from .ranks import rank_ridges as rank_ridges, rank_staircase as rank_staircase
 from .spectra import (
     error_bounds as error_bounds,

@@ -99,6 +99,7 @@ TIMELESS = {
     plot.depth_fan: (np.array([4, 8, 16, 32]), BAND, [0.5]),
     plot.spectral_ridges: ([np.array([1.0, -0.1]), np.array([2.0])], ["4", "8"]),
     plot.rank_ridges: ([np.array([1, 2]), np.array([4])], ["start", "end"]),
+    plot.output_map: (X, X, np.outer(X, X)),
     plot.condensation_map: (np.array([[1.0, -0.3], [-0.3, 1.0]]), np.array([1, 0])),
 }
 FIGURES |= TIMELESS

@@ -11,8 +11,8 @@ See also: :doc:`/quickstart`; the problem is :func:`plateaux.problems.disk`.
 """
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
+import numpy as np
 import optax
 
 import plateaux as px
@@ -29,18 +29,20 @@ print(f"loss {run.losses[0]:.3f} at the start, {run.losses[-1]:.4f} at the end")
 # %%
 # The line of a neuron is the zero contour of its pre-activation on a grid.
 
-side = jnp.linspace(-1, 1, 121)
-grid = jnp.stack(jnp.meshgrid(side, side), axis=-1)
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
+side = np.linspace(-1, 1, 121)
+grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), layout="constrained")
 for ax, shown, words in zip(
     axes, (network, run.network), ("at the start", "after 3000 steps"), strict=True
 ):
-    height = px.outputs(shown, grid.reshape(-1, 2)).reshape(121, 121)
-    mesh = ax.pcolormesh(side, side, height, vmin=-0.25, vmax=1.25, rasterized=True)
-    (z,) = px.networks.preactivations(shown, grid.reshape(-1, 2))
-    for line in z.reshape(-1, 121, 121):
-        ax.contour(side, side, line, levels=[0], colors="white", linewidths=0.8)
-    ax.set(title=words, xlabel="$x_1$", aspect="equal")
-axes[0].set_ylabel("$x_2$")
-fig.colorbar(mesh, ax=axes, label="output of the network")
+    (z,) = px.networks.preactivations(shown, grid)
+    px.plot.output_map(
+        side,
+        side,
+        px.outputs(shown, grid).reshape(121, 121),
+        preactivations=z.reshape(-1, 121, 121),
+        limits=(-0.25, 1.25),
+        ax=ax,
+    )
+    ax.set_title(words)
 plt.show()
