@@ -110,7 +110,8 @@ class Explanation(eqx.Module):
                 "The explanation must be that of one run to be described, but is a "
                 f"batch of shape {self.kind.shape[:-1]}; take one lane of it first."
             )
-        rows = (_sentence(self, i) for i in range(int(self.plateaus.count)))
+        table = jax.tree.map(np.asarray, self)
+        rows = (_sentence(table, i) for i in range(int(table.plateaus.count)))
         return "\n".join(rows)
 
 
@@ -291,7 +292,7 @@ def _sentence(table: Explanation, i: int) -> str:
         if table.event[i] != EventKind.collapse:
             words += f" at datum {int(table.datum[i])}"
         words += f" {_EVENTS[EventKind(int(table.event[i]))]}"
-    if jnp.isfinite(table.latest_exit[i]):
+    if np.isfinite(table.latest_exit[i]):
         words += f"; had to end by {float(table.latest_exit[i]):.3g}"
     if table.confined[i]:
         words += "; proven to last for ever"
