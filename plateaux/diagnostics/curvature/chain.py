@@ -15,6 +15,7 @@ Golub (1973), SIAM Review 15, 318-334, for the secular equation.
 import math
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -81,6 +82,11 @@ def chain_curvature(problem: Any, chain: Any) -> ChainCurvature:
             f"linear Chain, but are {_kind(problem)} and {_kind(chain)}; use "
             "extreme_eigenvalues."
         )
+    return _of_chain(problem, chain)
+
+
+@eqx.filter_jit
+def _of_chain(problem: Any, chain: Any) -> ChainCurvature:
     a, b = (_signed(moment) for moment in chain_moments(problem))
     f = chain.factors
     log_f = jnp.log(jnp.where(f == 0, 1, jnp.abs(f)))

@@ -7,6 +7,7 @@ saddle is left, ρ = max |λ| is the curvature that vanishes with depth.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -111,25 +112,34 @@ def extreme_eigenvalues(
 
     Reference: Wu & Simon (2000), SIAM J. Matrix Anal. Appl. 22, 602-616.
     """
-    operator = matrix_operator(problem, network, matrix)
-    product, flat, build = flat_operator(operator, network)
+    _checks.known("matrix", matrix, MATRICES)
+    params = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
+    num_params = sum(leaf.size for leaf in params)
     k = 1 if num is None else _checks.count("num", num)
-    if flat.size < k:
+    if num_params < k:
         raise ValueError(
-            f"Argument `num` must be at most {flat.size}, the number of parameters, "
+            f"Argument `num` must be at most {num_params}, the number of parameters, "
             f"but is {k}."
         )
     size = max(32, 4 * k) if basis_size is None else basis_size
     size = _checks.count("basis_size", size, at_least=4 * k)
     most = _checks.count("max_products", max_products, at_least=size)
     key = jax.random.key(0) if key is None else key
+    tol = tolerance(tol, params[0].dtype)
+    return _extreme(problem, network, num, matrix, start, key, tol, most, size)
+
+
+@eqx.filter_jit
+def _extreme(problem, network, num, matrix, start, key, tol, most, size):
+    operator = matrix_operator(problem, network, matrix)
+    product, flat, build = flat_operator(operator, network)
     pairs = end_pairs(
         product,
         start_vector(start, flat, key),
         jax.random.fold_in(key, 1),
-        num=k,
+        num=1 if num is None else num,
         basis_size=size,
-        tol=tolerance(tol, flat.dtype),
+        tol=tol,
         max_products=most,
     )
     return named(pairs, build, num is not None)

@@ -58,7 +58,7 @@ def end_pairs(
     num: int,
     basis_size: int,
     tol: Float[Array, ""],
-    max_products: int,
+    max_products: int | Int[Array, ""],
 ) -> EndPairs:
     """The eigenpairs at both ends.
 
@@ -69,7 +69,7 @@ def end_pairs(
         num: k, pairs wanted at each end.
         basis_size: m ≥ 4k; of a matrix not larger, all eigenvalues are computed.
         tol: Largest residual in units of the spectral radius.
-        max_products: No cycle begins that would exceed it.
+        max_products: No cycle begins that would exceed it; at least `basis_size`.
 
     Returns:
         The pairs; not converged and NaN where the matrix is not finite.
@@ -99,11 +99,13 @@ def end_pairs(
         return ~found & (pairs.num_products + cost <= max_products)
 
     def advance(cycle: _Cycle):
-        cycle = _restart(cycle, kept)
+        # The first cycle is in the loop as well, so that it is compiled only once.
+        begun = cycle.pairs.num_products > 0
+        restart = lambda cycle: _restart(cycle, kept)
+        cycle = jax.lax.cond(begun, restart, lambda cycle: cycle, cycle)
         return _look(_fill(product, cycle, key), num, tol, cycle.count)
 
     first = _first(product, start, key, num, basis_size)
-    first = _look(_fill(product, first, key), num, tol, first.count)
     return jax.lax.while_loop(unfinished, advance, first).pairs
 
 
