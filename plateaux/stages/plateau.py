@@ -63,6 +63,8 @@ def plateaus(
     Reference: Ainsworth & Shin (2021), arXiv:2007.07213, for plateaus by pattern.
     """
     check_options(by, max_plateaus, threshold, min_ratio)
+    # Networks say nothing about plateaus, and of every kind were a program to compile.
+    trajectory = eqx.tree_at(lambda run: (run.saved, run.network), trajectory, ({}, 0))
     if by == "slope":
         dtype = trajectory.losses.dtype
         numbers = (jnp.asarray(v, dtype) for v in (threshold, min_ratio))

@@ -30,11 +30,6 @@ def neurons(net):
     return np.column_stack([net.c, net.w, net.b])
 
 
-def network_of(rows):
-    """The tanh network with these neurons."""
-    return px.TwoLayer(rows[:, 1:-1], rows[:, -1], rows[:, 0], activation="tanh")
-
-
 def tanh_flow(problem, net, times, **tolerances):
     """Neurons of a tanh network at times, by SciPy."""
     x1 = np.column_stack([problem.x, np.ones(problem.num_data)])
