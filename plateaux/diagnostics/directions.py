@@ -90,7 +90,12 @@ def display_order(problem: Any, network: Any) -> Int[Array, " n"]:
         >>> sorted(order[:2].tolist()), sorted(order[2:].tolist())
         ([0, 2], [1, 3])
     """
-    unit = unit_rows(neurons(problem, network).v)
+    return _by_angle(neurons(problem, network).v)
+
+
+@jax.jit
+def _by_angle(v: Float[Array, "n D"]) -> Int[Array, " n"]:
+    unit = unit_rows(v)
     axes = jnp.linalg.svd(unit, full_matrices=False)[2][:2]
     # A singular vector has no sign of its own: its largest entry is made positive.
     at = jnp.argmax(jnp.abs(axes), axis=1)

@@ -100,6 +100,13 @@ def error_bound(
             f"{'None' if quadrature is None else 'given'}."
         )
     f = problem.y if target is None else jax.vmap(target)(points)
+    epsilon = jnp.asarray(epsilon, weights.dtype)
+    _checks.positive("epsilon", epsilon)
+    return _bound(network, points, weights, f, epsilon)
+
+
+@eqx.filter_jit
+def _bound(network: Network, points, weights, f, epsilon) -> ErrorBound:
     root = jnp.sqrt(weights)[:, None]
     goal = root * f.reshape(len(points), -1)
     readout, added = _last_layer(network, points)
@@ -110,8 +117,6 @@ def error_bound(
     error = jnp.linalg.norm(goal - root * outputs(network, points).reshape(goal.shape))
     distances = _distances(goal, None if added is None else root * added, left)
     tails = jnp.sqrt(_sums_after(jnp.sum(shares**2, axis=1)))
-    epsilon = jnp.asarray(epsilon, values.dtype)
-    _checks.positive("epsilon", epsilon)
     rank = jnp.searchsorted(-values, -jnp.sqrt(epsilon))
     return ErrorBound(
         error=error,

@@ -9,6 +9,7 @@ matrix M itself, whose small eigenvalues rounding drowns, is never formed.
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -105,7 +106,12 @@ def spectra(
 
     Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
-    points, weights = inner_product(problem, network, quadrature)
+    return _spectra(network, inner_product(problem, network, quadrature))
+
+
+@eqx.filter_jit
+def _spectra(network: Network, rule: Quadrature) -> tuple[Spectrum, ...]:
+    points, weights = rule
     return tuple(feature_spectrum(phi, weights) for phi in features(network, points))
 
 
@@ -139,6 +145,11 @@ def feature_spectrum(phi: Any, weights: Any) -> Spectrum:
             "Argument `phi` must have shape (Q, n) and `weights` (Q,), but they have "
             f"shapes {phi.shape} and {weights.shape}."
         )
+    return _of_features(phi, weights)
+
+
+@jax.jit
+def _of_features(phi: Float[Array, "Q n"], weights: Float[Array, " Q"]) -> Spectrum:
     weighted = jnp.sqrt(weights)[:, None] * phi
     values = jnp.linalg.svd(weighted, compute_uv=False)
     padding = (0, phi.shape[1] - values.shape[0])

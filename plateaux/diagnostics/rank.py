@@ -11,8 +11,10 @@ leading axes.
 Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
 """
 
+import functools as ft
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -54,9 +56,14 @@ def epsilon_rank(
     values = _values(spectrum)
     epsilon = jnp.asarray(epsilon, values.dtype)
     _checks.positive("epsilon", epsilon)
-    unit = _unit(spectrum, relative_to)
     least = least_epsilon(spectrum, relative_to=relative_to)
     _check_resolved(epsilon, least)
+    return _ranks(spectrum, epsilon, least, relative_to)
+
+
+@ft.partial(jax.jit, static_argnames="relative_to")
+def _ranks(spectrum: Spectrum, epsilon, least, relative_to: str) -> Int[Array, "..."]:
+    values, unit = _values(spectrum), _unit(spectrum, relative_to)
     many = epsilon.ndim == 1
     axes = tuple(range(unit.ndim))
     epsilon = jnp.expand_dims(epsilon.reshape(-1), axes)  # (1, …, e)
@@ -92,6 +99,13 @@ def least_epsilon(
 
     Reference: Yang, Zhao & Zhu (2024), arXiv:2412.05144.
     """
+    _values(spectrum)
+    _checks.known("unit of epsilon", relative_to, UNITS)
+    return _least(spectrum, relative_to)
+
+
+@ft.partial(jax.jit, static_argnames="relative_to")
+def _least(spectrum: Spectrum, relative_to: str) -> Float[Array, "..."]:
     unit = _unit(spectrum, relative_to)
     size = resolution(spectrum) / jnp.sqrt(jnp.where(unit > 0, unit, 1))
     return jnp.where(unit > 0, size**2, 0)
@@ -200,7 +214,6 @@ def _values(spectrum: Any) -> Float[Array, "... n"]:
 def _unit(spectrum: Spectrum, relative_to: Any) -> Float[Array, "..."]:
     """What ε is in units of."""
     values = _values(spectrum)
-    _checks.known("unit of epsilon", relative_to, UNITS)
     return {
         "absolute": jnp.ones_like(values[..., 0]),
         "volume": jnp.asarray(spectrum.volume, values.dtype),

@@ -84,6 +84,7 @@ def signals(problem: Any, network: Any) -> Signals:
     )
 
 
+@eqx.filter_jit
 def _of_chain(problem: Problem, network: Chain) -> Signals:
     found = chain_signals(problem, network)
     weights = jnp.log(problem.sample_weights)
@@ -103,6 +104,7 @@ def _log_root(logs: Float[Array, "*m K"], weights: Float[Array, " K"]) -> Array:
     return logsumexp(2 * logs + weights, axis=-1) / 2
 
 
+@eqx.filter_jit
 def _of_layers(problem: Problem, network: TwoLayer | MLP) -> Signals:
     value, slopes = eqx.filter_value_and_grad(ft.partial(loss, problem))(network)
     gradient = jnp.stack([_log_length(*layer) for layer in _parameters(slopes)])

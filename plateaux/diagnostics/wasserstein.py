@@ -9,6 +9,7 @@ After Chen, Luo & Wang (2024), arXiv:2410.20119, who follow the distribution of 
 amplitudes by such distances.
 """
 
+import functools as ft
 from typing import Any
 
 import jax
@@ -52,7 +53,11 @@ def wasserstein(u: Any, v: Any, *, p: Any = 1) -> Float[Array, ""]:
             f"Arguments `u` and `v` must have one dtype, but have {u.dtype} and "
             f"{v.dtype}."
         )
-    p = _order(p)
+    return _distance(u, v, _order(p))
+
+
+@ft.partial(jax.jit, static_argnames="p")
+def _distance(u, v, p) -> Float[Array, ""]:
     ith, jth, width = _steps(u.size, v.size)
     gap = jnp.abs(jnp.sort(u)[ith] - jnp.sort(v)[jth])
     # W_p of multiples is a multiple of W_p: no power of a small gap underflows.

@@ -25,9 +25,9 @@ def eigenvalues(phi, weights=RULE.weights):
 def on_pieces(num):
     """Two Gauss points on each of `num` equal parts of [0, 1]."""
     x, w = px.problems.gauss_legendre(2, domain=(0.0, 1 / num))
-    starts = jnp.arange(num) / num
-    x = (starts[:, None] + x[None, :, 0]).ravel()
-    return px.problems.Quadrature(x[:, None], jnp.tile(w, num))
+    x = np.add.outer(np.arange(num) / num, np.asarray(x)[:, 0]).ravel()
+    weights = np.tile(np.asarray(w), num)
+    return px.problems.Quadrature(jnp.asarray(x[:, None]), jnp.asarray(weights))
 
 
 # --- R1 to R5: exact spectra ----------------------------------------------------------
@@ -90,8 +90,9 @@ def test_relu_tends_to_the_spectrum_of_the_cantilever():
     mu = np.array([1.875104068711961, 4.694091132974175, 7.854757438237613])
     assert np.max(np.abs(np.cos(mu) * np.cosh(mu) + 1)) < 1e-9
     # The limit is reached like (μ/n)²: five digits of the first at n = 800.
-    np.testing.assert_allclose(found.eigenvalues[:3] / n, mu**-4, rtol=4e-4)
-    assert abs(found.eigenvalues[0] / n * mu[0] ** 4 - 1) < 1e-4
+    values = np.asarray(found.eigenvalues)
+    np.testing.assert_allclose(values[:3] / n, mu**-4, rtol=4e-4)
+    assert abs(values[0] / n * mu[0] ** 4 - 1) < 1e-4
     epsilon = np.array([1e-4, 1e-7])
     ranks = px.diagnostics.epsilon_rank(found, epsilon * n)
     np.testing.assert_allclose(ranks, epsilon**-0.25 / np.pi + 0.5, atol=1)
@@ -100,12 +101,19 @@ def test_relu_tends_to_the_spectrum_of_the_cantilever():
 TANH_RANKS = {1: (4, 6), 2: (6, 10), 10: (20, 34), 40: (50, 50)}
 
 
-@pytest.mark.parametrize("gamma", TANH_RANKS)
-def test_structured_tanh_has_the_ranks_of_the_table(gamma):
+@pytest.fixture(scope="module")
+def structured():
+    """Networks by their sharpness, to be seen with a rule of 400 points."""
     draw = px.networks.structured
-    network = draw(jax.random.key(0), width=50, in_dim=1, gamma=gamma)
-    rule = px.problems.gauss_legendre(400)
-    found = px.diagnostics.spectrum(None, network, quadrature=rule)
+    return lambda gamma: draw(jax.random.key(0), width=50, in_dim=1, gamma=gamma)
+
+
+FINE = px.problems.gauss_legendre(400)
+
+
+@pytest.mark.parametrize("gamma", TANH_RANKS)
+def test_structured_tanh_has_the_ranks_of_the_table(gamma, structured):
+    found = px.diagnostics.spectrum(None, structured(float(gamma)), quadrature=FINE)
     ranks = px.diagnostics.epsilon_rank(found, [1e-3, 1e-6])
     assert tuple(ranks.tolist()) == TANH_RANKS[gamma]
 
@@ -117,7 +125,7 @@ def random_features(seed, n=9):
     """Functions whose eigenvalues spread over many decades."""
     rng = np.random.default_rng(seed)
     phi = rng.normal(size=(40, n)) @ np.diag(10.0 ** -np.arange(n))
-    return jnp.asarray(phi @ np.linalg.qr(rng.normal(size=(n, n)))[0])
+    return phi @ np.linalg.qr(rng.normal(size=(n, n)))[0]
 
 
 THRESHOLDS = np.logspace(-12, 1, 27)
@@ -143,7 +151,7 @@ def test_orthogonal_mixing_changes_nothing_and_one_more_neuron_adds_one_at_most(
     phi = random_features(seed)
     mix = np.linalg.qr(np.random.default_rng(seed + 9).normal(size=(9, 9)))[0]
     np.testing.assert_array_equal(ranks_of(phi @ mix), ranks_of(phi))
-    grown = ranks_of(jnp.hstack([phi, random_features(seed + 99, 1)])) - ranks_of(phi)
+    grown = ranks_of(np.hstack([phi, random_features(seed + 99, 1)])) - ranks_of(phi)
     assert set(grown) <= {0, 1}
     assert grown.max() == 1
 
@@ -160,7 +168,7 @@ def test_eigenvalues_move_by_no_more_than_the_matrix():
 def test_the_rank_is_free_of_scale_only_relative_to_the_largest():
     phi = random_features(2)
     one = px.diagnostics.feature_spectrum(phi, RULE.weights)
-    ten = px.diagnostics.feature_spectrum(10 * phi, 2 * RULE.weights)
+    ten = px.diagnostics.feature_spectrum(10 * phi, 2 * np.asarray(RULE.weights))
     rank = lambda s, e, unit: int(px.diagnostics.epsilon_rank(s, e, relative_to=unit))
     assert rank(one, 1e-6, "largest") == rank(ten, 1e-6, "largest")
     assert rank(one, 1e-6, "volume") == rank(ten, 1e-4, "volume")
@@ -193,7 +201,8 @@ def test_zero_features_have_rank_zero_of_every_kind():
 
 
 def test_few_points_bound_the_rank():
-    found = px.diagnostics.feature_spectrum(random_features(0)[:4], RULE.weights[:4])
+    few = np.asarray(RULE.weights)[:4]
+    found = px.diagnostics.feature_spectrum(random_features(0)[:4], few)
     assert found.singular_values.shape == (9,)
     assert int(px.diagnostics.numerical_rank(found)) == 4
 
@@ -203,12 +212,13 @@ def test_few_points_bound_the_rank():
 
 @pytest.mark.parametrize("kind", ["plain", "residual", "normalised"])
 def test_every_layer_has_the_gram_matrix_of_its_units(kind):
-    network = px.networks.mlp(
-        jax.random.key(0), widths=(3, 3), in_dim=1, kind=kind, activation="tanh"
-    )
-    problem = px.Problem(jnp.linspace(-1, 1, 7)[:, None], jnp.zeros(7))
+    rng = np.random.default_rng(0)
+    weights, biases = [rng.normal(size=(3, d)) for d in (1, 3)], [np.zeros(3)] * 2
+    network = px.MLP(weights, biases, np.ones(3), kind=kind, activation="tanh")
+    problem = px.Problem(np.linspace(-1, 1, 7)[:, None], np.zeros(7))
+    units = jax.jit(jax.vmap(network.units))(problem.x)
     for layer, found in enumerate(px.diagnostics.spectra(problem, network)):
-        phi = np.stack([network.units(x)[layer] for x in problem.x])
+        phi = np.asarray(units[layer])
         gram = np.linalg.eigvalsh(phi.T @ phi / 7)[::-1]
         np.testing.assert_allclose(found.eigenvalues, gram, atol=1e-14)
         again = px.diagnostics.spectrum(problem, network, layer=layer)
@@ -216,25 +226,31 @@ def test_every_layer_has_the_gram_matrix_of_its_units(kind):
 
 
 def test_units_are_what_the_next_layer_and_the_output_see():
-    network = px.networks.mlp(
-        jax.random.key(1), widths=(4, 4, 4), in_dim=2, kind="residual", out_dim=3
-    )
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=(4, d)) for d in (2, 4, 4)]
+    biases, readout = list(rng.normal(size=(3, 4))), rng.normal(size=(3, 4))
+    network = px.MLP(weights, biases, readout, kind="residual")
     x = jnp.array([0.3, -0.7])
-    units = network.units(x)
-    assert_close(network(x), network.readout @ units[-1])
-    assert_close(
-        network.hidden(x)[2], network.weights[2] @ units[1] + network.biases[2]
-    )
-    (phi,) = px.networks.features(px.TwoLayer([[2.0, 0.0]], [1.0], [1.0]), x[None, :])
+    look = jax.jit(lambda x: (network.units(x), network.hidden(x), network(x)))
+    units, hidden, output = look(x)
+    assert_close(output, readout @ units[-1])
+    assert_close(hidden[2], weights[2] @ units[1] + biases[2])
+    one = px.TwoLayer([[2.0, 0.0]], [1.0], [1.0])
+    (phi,) = px.networks.features(one, np.array([[0.3, -0.7]]))
     np.testing.assert_allclose(phi, [[1.6]])
 
 
 def test_spectra_are_recorded_along_a_run_and_batches_are_loops():
     problem = px.problems.sine(num_data=16)
-    draw = lambda key: px.networks.mlp(
-        key, widths=(3, 4), in_dim=1, activation="tanh", initialiser="xavier"
-    )
-    nets = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2))
+
+    def draw(seed):
+        rng = np.random.default_rng(seed)
+        weights = [rng.normal(size=(3, 1)), rng.normal(size=(4, 3)) / 2]
+        biases = [np.zeros(3), np.zeros(4)]
+        return px.MLP(weights, biases, rng.normal(size=4) / 2, activation="tanh")
+
+    stack = lambda *rows: jnp.asarray(np.stack(rows))
+    nets = jax.tree.map(stack, draw(0), draw(1))
     train = lambda network: px.descend(
         problem,
         network,
@@ -248,22 +264,23 @@ def test_spectra_are_recorded_along_a_run_and_batches_are_loops():
     assert found.singular_values.shape == (2, 3, 4)
     ranks = px.diagnostics.epsilon_rank(found, [1e-2, 1e-4])
     assert ranks.shape == (2, 3, 2)
-    network = jax.tree.map(lambda leaf: leaf[1, 2], run.saved["network"])
+    at = lambda leaf: jnp.asarray(np.asarray(leaf)[1, 2])
+    network = jax.tree.map(at, run.saved["network"])
     alone = px.diagnostics.spectrum(problem, network)
-    np.testing.assert_allclose(
-        found.singular_values[1, 2], alone.singular_values, rtol=1e-9, atol=1e-14
-    )
+    expected = np.asarray(found.singular_values)[1, 2]
+    np.testing.assert_allclose(alone.singular_values, expected, rtol=1e-9, atol=1e-14)
     by_one = px.diagnostics.epsilon_rank(alone, [1e-2, 1e-4])
+    ranks = np.asarray(ranks)
     np.testing.assert_array_equal(ranks[1, 2], by_one)
     mapped = jax.vmap(lambda s: px.diagnostics.epsilon_rank(s, 1e-4))(found)
     np.testing.assert_array_equal(mapped, ranks[..., 1])
 
 
 def test_sample_weights_are_the_weights_of_the_inner_product():
-    x = jnp.array([[0.0], [1.0], [2.0]])
+    x = np.array([[0.0], [1.0], [2.0]])
     network = px.TwoLayer([[1.0], [1.0]], [0.5, -0.5], [1.0, 1.0])
-    weighted = px.Problem(x, jnp.zeros(3), weights=jnp.array([2.0, 1.0, 0.0]))
-    repeated = px.Problem(x[jnp.array([0, 0, 1])], jnp.zeros(3))
+    weighted = px.Problem(x, np.zeros(3), weights=np.array([2.0, 1.0, 0.0]))
+    repeated = px.Problem(x[[0, 0, 1]], np.zeros(3))
     found = [px.diagnostics.spectrum(p, network) for p in (weighted, repeated)]
     assert_close(found[0].singular_values, found[1].singular_values)
 
@@ -272,20 +289,20 @@ def test_sample_weights_are_the_weights_of_the_inner_product():
 
 
 def of_dtype(network, dtype):
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), network)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, dtype)), network)
+
+
+COARSE = px.problems.gauss_legendre(400, dtype="float32")
 
 
 @pytest.mark.parametrize("gamma", [1.0, 40.0])
-def test_singular_values_in_single_precision_are_right_to_their_resolution(gamma):
-    draw = px.networks.structured
-    double = draw(jax.random.key(0), width=50, in_dim=1, gamma=gamma)
+def test_singular_values_in_single_precision_are_right_to_their_resolution(
+    gamma, structured
+):
+    double = structured(gamma)
     exact, single = (
-        px.diagnostics.spectrum(
-            None,
-            of_dtype(double, dtype),
-            quadrature=px.problems.gauss_legendre(400, dtype=dtype),
-        )
-        for dtype in ("float64", "float32")
+        px.diagnostics.spectrum(None, of_dtype(double, dtype), quadrature=rule)
+        for dtype, rule in (("float64", FINE), ("float32", COARSE))
     )
     values = np.asarray(exact.singular_values)
     error = np.abs(values - np.asarray(single.singular_values))
@@ -300,17 +317,15 @@ def test_singular_values_in_single_precision_are_right_to_their_resolution(gamma
             assert one == two
 
 
-def test_the_gram_matrix_in_single_precision_is_drowned_where_ours_is_not():
-    draw = px.networks.structured
-    network = draw(jax.random.key(0), width=50, in_dim=1, gamma=1.0)
-    rule = px.problems.gauss_legendre(400, dtype="float32")
+def test_the_gram_matrix_in_single_precision_is_drowned_where_ours_is_not(structured):
+    network, rule = structured(1.0), COARSE
     phi = px.networks.features(of_dtype(network, "float32"), rule.points)[0]
-    a = np.asarray(jnp.sqrt(rule.weights)[:, None] * phi)
+    a = np.sqrt(np.asarray(rule.weights))[:, None] * np.asarray(phi)
     gram = np.linalg.eigvalsh(a.T @ a)[::-1]
-    rule64 = px.problems.gauss_legendre(400)
-    exact = px.diagnostics.spectrum(None, network, quadrature=rule64).eigenvalues
-    exact = np.asarray(exact)
-    ours = np.asarray(px.diagnostics.feature_spectrum(phi, rule.weights).eigenvalues)
+    exact = px.diagnostics.spectrum(None, network, quadrature=FINE).singular_values
+    exact = np.asarray(exact) ** 2
+    ours = px.diagnostics.feature_spectrum(phi, rule.weights).singular_values
+    ours = np.asarray(ours) ** 2
     assert exact[0] == pytest.approx(float(ours[0]), rel=1e-5)
     assert np.max(np.abs(gram - exact)) > 1e-7
     assert np.max(np.abs(ours - exact)[9:]) < 1e-10  # where eigenvalues are below 1e-6

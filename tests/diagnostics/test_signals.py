@@ -10,10 +10,11 @@ import pytest
 
 import plateaux as px
 from plateaux import diagnostics as look
-from plateaux.networks import Chain, mlp
+from plateaux.networks import Chain
 from plateaux.statistics import chain_law
 
-signals = eqx.filter_jit(look.signals)
+SLOW = pytest.mark.slow
+signals = look.signals
 RNG = np.random.default_rng(5)
 X, MU = RNG.normal(size=(6, 3)), RNG.uniform(0.2, 2.0, size=6)
 PROBLEM = px.Problem(X, RNG.normal(size=6), weights=MU)
@@ -21,19 +22,32 @@ VECTOR = px.Problem(X, RNG.normal(size=(6, 2)))
 LINE = px.Problem(X[:, :1], RNG.normal(size=6), weights=MU)
 
 
-def drawn(**options):
-    options = {"widths": (4, 4), "in_dim": 3, "bias": "normal"} | options
-    return mlp(jax.random.key(3), **options)
+def drawn(widths=(4, 4), bias=True, outputs=(), embedded=False, **options):
+    """Drawn by NumPy; an embedding needs equal widths."""
+    rng = np.random.default_rng(3)
+    sizes = (widths[0] if embedded else 3, *widths)
+    pairs = zip(sizes, widths, strict=False)
+    weights = [rng.normal(size=(o, i)) * np.sqrt(2 / i) for i, o in pairs]
+    biases = [rng.normal(size=o) if bias else np.zeros(o) for o in widths]
+    readout = rng.normal(size=(*outputs, widths[-1]))
+    last = rng.normal(size=outputs) if outputs else None
+    if embedded:
+        options["embedding"] = rng.normal(size=(widths[0], 3))
+    return px.MLP(weights, biases, readout, last, **options)
 
 
+TANH = {"activation": "tanh"}
+SCALES = {"gains": [[1.2, 0.8, 1.0, 0.9]] * 2, "shifts": [[0.1, -0.2, 0.0, 0.3]] * 2}
 NETWORKS = {
-    "two layers": px.networks.he(jax.random.key(0), width=5, in_dim=3, affine=True),
+    "two layers": px.TwoLayer(
+        *(RNG.normal(size=shape) for shape in ((5, 3), 5, 5)), RNG.normal(size=4)
+    ),
     "plain": drawn(),
-    "vector": drawn(out_dim=2, readout_bias=True),
-    "residual": drawn(kind="residual", activation="tanh"),
-    "embedded": drawn(kind="residual", embedding="lecun"),
-    "layer": drawn(kind="normalised", learn_normalisation=True, activation="tanh"),
-    "batch": drawn(kind="normalised", normalisation="batch", activation="tanh"),
+    "vector": drawn(outputs=(2,)),
+    "residual": drawn(kind="residual", **TANH),
+    "embedded": drawn(kind="residual", embedded=True),
+    "layer": drawn(kind="normalised", **SCALES, **TANH),
+    "batch": drawn(kind="normalised", normalisation="batch", **TANH),
 }
 
 
@@ -53,24 +67,38 @@ def groups(network):
     return [*first, *rows, [part for part in last if part is not None]]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@eqx.filter_jit
+def with_parts(problem, network):
+    """The signals, and the parts that they are made of."""
+    value, grad = eqx.filter_value_and_grad(lambda n: px.loss(problem, n))(network)
+    hs = px.networks.features(network, problem.x)
+    outputs = px.networks.outputs(network, problem.x)
+    return look.signals(problem, network), value, grad, [*hs, outputs]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=SLOW if name in ("plain", "residual") else ())
+        for name in NETWORKS
+    ],
+)
 def test_gradients_and_forward_norms(name):
     network, problem = NETWORKS[name], data_of(name)
-    found = signals(problem, network)
-    grad = eqx.filter_grad(lambda net: px.problems.loss(problem, net))(network)
+    found, value, grad, hs = with_parts(problem, network)
     norms = [
-        math.sqrt(sum(float(jnp.sum(p**2)) for p in layer)) for layer in groups(grad)
+        math.sqrt(sum(float(np.sum(np.square(p))) for p in layer))
+        for layer in groups(grad)
     ]
     np.testing.assert_allclose(np.exp(found.gradient), norms, rtol=1e-12)
-    hs = [*px.networks.features(network, problem.x)]
+    hs = [np.asarray(h).reshape(6, -1) for h in hs]
     if name == "embedded":
-        hs = [problem.x @ network.embedding.T, *hs]
-    hs += [px.networks.outputs(network, problem.x).reshape(6, -1)]
+        hs = [X @ np.asarray(network.embedding).T, *hs]
     q = np.asarray(problem.sample_weights)
-    rms = lambda h: math.sqrt(q @ np.sum(np.asarray(h) ** 2, axis=1))
-    expected = [rms(h) / rms(problem.x) for h in hs]
+    rms = lambda h: math.sqrt(q @ np.sum(h**2, axis=1))
+    expected = [rms(h) / rms(X) for h in hs]
     np.testing.assert_allclose(np.exp(found.forward), expected, rtol=1e-12)
-    np.testing.assert_allclose(found.loss, px.problems.loss(problem, network))
+    np.testing.assert_allclose(found.loss, value)
     assert not found.dead
 
 
@@ -106,21 +134,20 @@ def test_backward_norms(name):
 
 def test_backward_norm_of_a_batch_normalised_last_layer_is_the_readouts():
     network = NETWORKS["batch"]
-    found = signals(PROBLEM, network)
-    size = float(jnp.linalg.norm(network.readout))
-    expected = np.exp(found.backward[-1]) * size
-    np.testing.assert_allclose(np.exp(found.backward[-2]), expected, rtol=1e-12)
-    assert np.all(np.isfinite(found.backward))
+    backward = np.asarray(with_parts(PROBLEM, network)[0].backward)
+    expected = np.exp(backward[-1]) * np.linalg.norm(network.readout)
+    np.testing.assert_allclose(np.exp(backward[-2]), expected, rtol=1e-12)
+    assert np.all(np.isfinite(backward))
 
 
 def test_backward_norm_of_an_embedding_is_a_difference_quotient():
     network = NETWORKS["embedded"]
-    # A constant added to E x is a change of E where x has a constant column.
+    # A constant added to E x is a change of E where x has a constant column. All data
+    # but the first have the weight 0.
     x = np.column_stack([X[:, :2], np.ones(6)])
-    problem = px.Problem(x[:1], PROBLEM.y[:1])
-    grad = eqx.filter_grad(lambda net: px.problems.loss(problem, net))(network)
-    expected = jnp.linalg.norm(grad.embedding[:, 2])
-    found = signals(problem, network)
+    problem = px.Problem(x, PROBLEM.y, weights=np.eye(6)[0])
+    found, _, grad, _ = with_parts(problem, network)
+    expected = np.linalg.norm(np.asarray(grad.embedding)[:, 2])
     np.testing.assert_allclose(np.exp(found.backward[0]), expected, rtol=1e-12)
 
 
@@ -129,7 +156,12 @@ def test_backward_norm_of_an_embedding_is_a_difference_quotient():
 
 @pytest.mark.parametrize(
     ("activation", "scale"),
-    [("identity", None), ("identity", 0.7), ("relu", None), ("tanh", None)],
+    [
+        pytest.param("identity", None, marks=SLOW),
+        ("identity", 0.7),
+        pytest.param("relu", None, marks=SLOW),
+        ("tanh", None),
+    ],
 )
 def test_chains_are_networks_of_width_one(activation, scale):
     weights = np.array([0.8, 1.7, 0.9, -1.2])
@@ -143,15 +175,15 @@ def test_chains_are_networks_of_width_one(activation, scale):
     for name in ("loss", "forward", "backward"):
         ours, theirs = getattr(found, name), getattr(expected, name)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
-    slopes = eqx.filter_grad(lambda net: px.problems.loss(LINE, net))(network).weights
+    slopes = jax.jit(jax.grad(lambda net: px.loss(LINE, net)))(network).weights
     np.testing.assert_allclose(np.exp(found.gradient), np.abs(slopes), rtol=1e-12)
     assert not found.dead
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_closed_form_of_a_deep_chain_beyond_the_floats(dtype):
-    problem = px.Problem(jnp.array([[2.0]], dtype), jnp.array([3.0], dtype))
-    weights = jnp.asarray(RNG.uniform(0.1, 0.5, 1000), dtype)
+    problem = px.Problem(np.array([[2.0]], dtype), np.array([3.0], dtype))
+    weights = RNG.uniform(0.1, 0.5, 1000).astype(dtype)
     found = signals(problem, Chain(weights))
     logs = np.log(np.asarray(weights, float))
     total = logs.sum()
@@ -168,27 +200,26 @@ def test_the_closed_form_of_a_deep_chain_beyond_the_floats(dtype):
 
 def test_what_is_dead():
     dead = Chain([1.0, 1.0, -1.0, 2.0, 1.0], activation="relu")
-    problem = px.Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 1.0]))
+    problem = px.Problem([[1.0], [2.0]], [1.0, 1.0])
     found = signals(problem, dead)
     assert found.dead
-    assert np.all(found.gradient == -np.inf)
+    assert np.all(np.asarray(found.gradient) == -np.inf)
     np.testing.assert_array_equal(
         np.isfinite(found.forward), [True, True] + [False] * 3
     )
-    inner = drawn(widths=(3, 3), bias="zero")
-    killed = eqx.tree_at(
-        lambda net: net.weights[1], inner, replace_fn=lambda w: -abs(w)
-    )
+    inner = drawn(bias=False)
+    negative = lambda w: jnp.asarray(-np.abs(w))
+    killed = eqx.tree_at(lambda net: net.weights[1], inner, replace_fn=negative)
     found = signals(PROBLEM, killed)
     assert found.dead
-    assert found.forward[1] == -np.inf
+    assert np.asarray(found.forward)[1] == -np.inf
 
 
 def test_small_squares_do_not_underflow():
-    network = drawn(bias="zero", dtype="float32")
-    small = jax.tree.map(lambda leaf: leaf * jnp.float32(1e-9), network)
-    x, y = PROBLEM.x.astype(jnp.float32), PROBLEM.y.astype(jnp.float32)
-    problem = px.Problem(x, y)
+    single = lambda leaf: np.asarray(leaf, np.float32)
+    network = jax.tree.map(lambda a: jnp.asarray(single(a)), drawn(bias=False))
+    small = jax.tree.map(lambda a: jnp.asarray(single(a) * single(1e-9)), network)
+    problem = px.Problem(single(PROBLEM.x), single(PROBLEM.y))
     ours, theirs = signals(problem, small), signals(problem, network)
     shift = math.log(1e-9) * np.array([1, 2, 3])
     np.testing.assert_allclose(
@@ -197,19 +228,19 @@ def test_small_squares_do_not_underflow():
 
 
 def test_a_batch_gives_what_a_loop_gives():
-    draw = lambda key: px.networks.chain(key, depth=5)
-    keys = jax.random.split(jax.random.key(1), 3)
-    many = jax.jit(jax.vmap(lambda key: look.signals(LINE, draw(key))))(keys)
-    for i, key in enumerate(keys):
-        one = signals(LINE, draw(key))
-        np.testing.assert_allclose(many.gradient[i], one.gradient, rtol=1e-12)
+    chains = [Chain(row, activation="tanh") for row in RNG.normal(size=(3, 4))]
+    batch = jax.tree.map(lambda *rows: jnp.asarray(np.stack(rows)), *chains)
+    many = np.asarray(jax.vmap(lambda chain: signals(LINE, chain))(batch).gradient)
+    for i, chain in enumerate(chains):
+        one = signals(LINE, chain)
+        np.testing.assert_allclose(many[i], one.gradient, rtol=1e-12)
 
 
 def test_the_median_is_that_of_the_exact_law():
-    problem = px.Problem(jnp.array([[1.0]]), jnp.array([1.0]))
+    problem = px.Problem([[1.0]], [1.0])
     draw = lambda key: look.signals(problem, px.networks.chain(key, depth=20))
     found = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(2), 4000))
-    output = np.sort(np.asarray(found.forward[:, -1]))
+    output = np.sort(np.asarray(found.forward)[:, -1])
     # The 4000 draws leave the median within 2.6 standard errors.
     share = np.mean(output <= chain_law(20).median)
     assert abs(share - 0.5) < 2.6 * 0.5 / math.sqrt(4000)

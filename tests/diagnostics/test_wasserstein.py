@@ -9,7 +9,15 @@ from scipy import stats
 import plateaux as px
 from plateaux.diagnostics import amplitude_distance, distances_from, wasserstein
 
-SIZES = [(1, 1), (7, 7), (5, 8), (6, 4), (1, 9), (12, 3)]
+SLOW = pytest.mark.slow
+SIZES = [
+    pytest.param(1, 1, marks=SLOW),
+    pytest.param(7, 7, marks=SLOW),
+    (5, 8),
+    (6, 4),
+    (1, 9),
+    pytest.param(12, 3, marks=SLOW),
+]
 
 
 def samples(n, m, seed=0):
@@ -24,7 +32,7 @@ def test_first_order_is_that_of_scipy(n, m):
     np.testing.assert_allclose(wasserstein(u, v), expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("p", [1, 2, 3.5])
+@pytest.mark.parametrize("p", [1, pytest.param(2, marks=SLOW), 3.5])
 @pytest.mark.parametrize(("n", "m"), SIZES)
 def test_unequal_numbers_are_samples_repeated(n, m, p):
     u, v = samples(n, m)
@@ -34,7 +42,7 @@ def test_unequal_numbers_are_samples_repeated(n, m, p):
 
 
 def test_a_shift_is_its_length_in_every_order():
-    u, _ = samples(9, 9)
+    u, _ = samples(5, 8)
     for p in (1, 2):
         np.testing.assert_allclose(
             wasserstein(u, u[::-1] + 0.25, p=p), 0.25, rtol=1e-12
@@ -43,8 +51,8 @@ def test_a_shift_is_its_length_in_every_order():
 
 @pytest.mark.parametrize("p", [1, 2])
 def test_it_is_a_distance(p):
-    u, v = samples(6, 4)
-    w, _ = samples(5, 5, seed=1)
+    u, v = samples(5, 8)
+    w, _ = samples(8, 8, seed=1)
     d = lambda a, b: float(wasserstein(a, b, p=p))
     assert d(u, u) == 0
     assert d(u, v) == pytest.approx(d(v, u), rel=1e-14)
@@ -55,19 +63,18 @@ def test_it_is_a_distance(p):
 def test_samples_of_any_size(scale):
     u, v = samples(5, 8)
     found = wasserstein(scale * u, scale * v, p=2)
-    np.testing.assert_allclose(found, scale * wasserstein(u, v, p=2), rtol=1e-13)
+    expected = scale * float(wasserstein(u, v, p=2))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("p", [1, 2])
 def test_derivatives(p):
-    u, v = (jnp.asarray(a) for a in samples(5, 8))
-    found = jax.grad(lambda u: wasserstein(u, v, p=p))(u)
-    step = 1e-6 * jnp.eye(5)
-    differences = [
-        (wasserstein(u + e, v, p=p) - wasserstein(u - e, v, p=p)) / 2e-6 for e in step
-    ]
+    u, v = samples(5, 8)
+    found = jax.jit(jax.grad(lambda u: wasserstein(u, v, p=p)))(u)
+    at = lambda u: float(wasserstein(u, v, p=p))
+    differences = [(at(u + e) - at(u - e)) / 2e-6 for e in 1e-6 * np.eye(5)]
     np.testing.assert_allclose(found, differences, rtol=1e-6, atol=1e-9)
-    at_itself = jax.grad(lambda u: wasserstein(u, u[::-1] * 1.0, p=p))(u)
+    at_itself = jax.jit(jax.grad(lambda u: wasserstein(u, u[::-1] * 1.0, p=p)))(u)
     assert not np.any(at_itself)
 
 
@@ -95,7 +102,7 @@ def test_laws_along_a_run():
     found = distances_from(rows, reference, p=2)
     expected = [wasserstein(row, reference, p=2) for row in rows]
     np.testing.assert_allclose(found, expected, rtol=1e-13)
-    assert float(distances_from(rows, rows[2])[2]) == 0
+    assert np.asarray(distances_from(rows, rows[2], p=2))[2] == 0
 
 
 def test_a_batch_gives_what_a_loop_gives():
@@ -106,8 +113,8 @@ def test_a_batch_gives_what_a_loop_gives():
 
 
 def test_single_precision_stays():
-    one = jnp.ones(3, jnp.float32)
-    assert wasserstein(one, 2 * one[:2], p=2).dtype == jnp.float32
+    one = np.ones(3, np.float32)
+    assert wasserstein(one, 2 * one[:2], p=2).dtype == np.float32
 
 
 @pytest.mark.parametrize(
