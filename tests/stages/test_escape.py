@@ -1,5 +1,7 @@
 """Escapes from made-up losses, from chains of known plateaus, and of random chains."""
 
+from functools import lru_cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,12 @@ def chain_run(losses, weights=(0.3, 0.3), outcome=None, saved=None):
     return eqx.tree_at(lambda r: r.outcome, run, outcome)
 
 
+def chains(rows):
+    """Chains with a leading axis."""
+    one = px.networks.Chain(rows[0])
+    return eqx.tree_at(lambda chain: chain.weights, one, jnp.asarray(np.array(rows)))
+
+
 def cause(found):
     return EscapeCause(int(found.cause)).name
 
@@ -58,8 +66,7 @@ def test_slope_is_the_end_of_the_first_plateau():
 
 
 def test_distance_and_gradient_of_saved_networks():
-    rows = jnp.array([[0.3, 0.3], [0.3, 0.4], [0.3, 0.5], [0.6, 0.7], [0.6, 0.7]])
-    networks = jax.vmap(px.networks.Chain)(rows)
+    networks = chains([[0.3, 0.3], [0.3, 0.4], [0.3, 0.5], [0.6, 0.7], [0.6, 0.7]])
     norms = jnp.array([0.1, 0.1, 0.2, 0.4, 0.3])
     saved = {"network": networks, "gradient_norm": norms}
     run = chain_run([2.0, 1.9, 1.5, 0.5, 0.1], saved=saved)
@@ -98,8 +105,8 @@ def test_causes_are_told_apart():
 
 
 def test_who_diverges_does_not_descend_by_distance():
-    rows = jnp.array([[0.3, 0.3], [0.3, 0.4], [9.0, 9.0], [9.0, 9.0], [9.0, 9.0]])
-    saved = {"network": jax.vmap(px.networks.Chain)(rows)}
+    rows = [[0.3, 0.3], [0.3, 0.4], [9.0, 9.0], [9.0, 9.0], [9.0, 9.0]]
+    saved = {"network": chains(rows), "gradient_norm": jnp.array([0.1] * 5)}
     losses = [2.0, 2.0, 3000.0, np.inf, np.inf]
     far = chain_run(losses, outcome=px.Outcome.diverged, saved=saved)
     found = escape(far, PROBLEM, criterion="distance", level=5.0)
@@ -108,10 +115,9 @@ def test_who_diverges_does_not_descend_by_distance():
 
 def test_a_dead_relu_network_is_dead_and_a_flat_one_is_not():
     dead = px.TwoLayer(w=[[-1.0]], b=[-1.0], c=[1.0])
-    flat = px.networks.Chain(np.full(9, 1e-3))
-    for network, word in ((dead, "dead"), (flat, "still")):
-        run = px.descend(PROBLEM, network, px.gradient_descent(0.1), num_steps=9)
-        assert cause(escape(run, PROBLEM, level=0.5)) == word
+    assert cause(escape(made_up(TIMES, [2.0] * 5, dead), PROBLEM, level=0.5)) == "dead"
+    flat = chain_run([2.0] * 5, (1e-14, 1e-13))
+    assert cause(escape(flat, PROBLEM, level=0.5)) == "still"
 
 
 # --- runs of known plateaus ----------------------------------------------------------
@@ -144,19 +150,20 @@ def test_sign_descent_leaves_when_sign_flow_says():
     assert abs(float(found.time) - float(time) / 0.01) < 1
 
 
-def test_many_runs_are_a_loop():
-    starts = jax.vmap(lambda key: px.networks.chain(key, depth=5))(
-        jax.random.split(jax.random.key(3), 4)
-    )
+@pytest.mark.parametrize(
+    ("criterion", "level"),
+    [pytest.param("slope", 0.2, marks=pytest.mark.slow), ("gradient", 2.0)],
+)
+def test_many_runs_are_a_loop(criterion, level):
+    starts = chains(np.random.default_rng(3).uniform(-1, 1, (4, 5)))
     train = lambda chain: px.descend(
         PROBLEM, chain, px.gradient_descent(0.02), num_steps=200, record=KEEP
     )
     runs = jax.vmap(train)(starts)
-    for criterion, level in [("slope", 0.2), ("gradient", 2.0)]:
-        many = escape(runs, PROBLEM, criterion=criterion, level=level)
-        for i in range(2):
-            one = escape(lane(runs, i), PROBLEM, criterion=criterion, level=level)
-            assert_close(lane(many, i), one)
+    many = escape(runs, PROBLEM, criterion=criterion, level=level)
+    for i in range(2):
+        one = escape(lane(runs, i), PROBLEM, criterion=criterion, level=level)
+        assert_close(lane(many, i), one)
 
 
 # --- direction -----------------------------------------------------------------------
@@ -165,7 +172,7 @@ def test_many_runs_are_a_loop():
 def test_a_saddle_is_left_along_its_lowest_eigenvector():
     """From w = (a, b) near 0, H = [[b², −1+2ab], [−1+2ab, a²]]: out along (1, 1)/√2."""
     start = px.networks.Chain([2e-3, 1e-3])
-    run = px.flow(PROBLEM, start, t1=5.0, record=KEEP)
+    run = px.descend(PROBLEM, start, px.gradient_descent(0.01), num_steps=500)
     found = escape_direction(PROBLEM, start, run.network)
     a, b = np.asarray(start.weights)
     matrix = np.array([[b**2, 2 * a * b - 1], [2 * a * b - 1, a**2]])
@@ -192,8 +199,7 @@ def test_direction_of_one_that_did_not_move_and_refusals():
 
 
 def test_directions_of_many_runs():
-    starts = jax.vmap(px.networks.Chain)(jnp.array([[1e-3, 0.0], [0.1, 0.2]]))
-    ends = jax.vmap(px.networks.Chain)(jnp.array([[0.1, 0.1], [0.3, 0.1]]))
+    starts, ends = chains([[1e-3, 0.0], [0.1, 0.2]]), chains([[0.1, 0.1], [0.3, 0.1]])
     many = jax.vmap(lambda a, b: escape_direction(PROBLEM, a, b))(starts, ends)
     for i in range(2):
         one = escape_direction(PROBLEM, lane(starts, i), lane(ends, i))
@@ -224,6 +230,7 @@ OPTIMIZERS = {
 }
 
 
+@lru_cache
 def random_chains(name, depth, *, num_steps, lanes):
     """Escapes, loss < 1/8, of uniform chains by number of steps."""
     keys = jax.random.split(jax.random.key(depth), lanes)
@@ -248,7 +255,7 @@ def medians_of(steps, size, repeats=4000):
     return np.quantile(drawn, [0.001, 0.999], method="nearest")
 
 
-QUICK = [("gd", 4), ("rmsprop", 8), ("adam", 32)]
+QUICK = [("gd", 4), ("adam", 32)]
 
 
 @pytest.mark.parametrize(
@@ -272,13 +279,16 @@ def test_medians_of_random_chains(name, depth):
         pytest.param("adam, eps 1e-8", 48, 27, marks=pytest.mark.slow),
         pytest.param("adam", 64, 32, marks=pytest.mark.slow),
         pytest.param("adam, eps 1e-8", 64, 18, marks=pytest.mark.slow),
-        ("adam", 96, 31),
+        pytest.param("adam", 96, 31, marks=pytest.mark.slow),
         ("adam, eps 1e-8", 96, 0),
         pytest.param("sign", 96, 31, marks=pytest.mark.slow),
     ],
 )
 def test_eps_decides_whether_adam_escapes(name, depth, listed):
-    """Counts of 32 within 5000 steps, against the interval of a share from 128."""
+    """Counts of 32 within 5000 steps, against the interval of a share from 128.
+
+    That Adam does escape with a smaller eps is the median above.
+    """
     found, _ = random_chains(name, depth, num_steps=5000, lanes=128)
     summary = escape_summary(found)
     # Both counts fluctuate: 99.9 % intervals of ours and of the listed one overlap.
@@ -304,22 +314,22 @@ def test_plain_descent_of_32_layers_stays():
 
 
 def test_summary_against_its_parts():
-    found, _ = random_chains("gd", 8, num_steps=300, lanes=64)
+    found, _ = random_chains("gd", 4, num_steps=1500, lanes=512)
     summary = escape_summary(found, confidence=0.9)
     durations, censored = np.asarray(found.duration), np.asarray(found.censored)
-    assert summary.lanes == 64
+    assert summary.lanes == 512
     assert summary.causes["descended"] == np.sum(~censored) > 0
     assert summary.causes["still"] == np.sum(censored) > 0
     curve = kaplan_meier(durations, censored, confidence=0.9)
     np.testing.assert_array_equal(summary.survival.survival, curve.survival)
-    assert summary.escaped == wilson(int(np.sum(~censored)), 64, confidence=0.9)
+    assert summary.escaped == wilson(int(np.sum(~censored)), 512, confidence=0.9)
     # No run is censored before the end: half of the lanes have left by the median.
-    assert float(summary.median.estimate) == np.sort(durations)[31]
-    slow, _ = random_chains("gd", 32, num_steps=300, lanes=64)
+    assert float(summary.median.estimate) == np.sort(durations)[255]
+    slow, _ = random_chains("adam, eps 1e-8", 96, num_steps=5000, lanes=128)
     test = log_rank(
         np.concatenate([durations, slow.duration]),
         np.concatenate([censored, slow.censored]),
-        np.repeat(["8", "32"], 64),
+        np.repeat(["gd", "adam"], [512, 128]),
     )
     assert test.p_value < 1e-4
 
@@ -329,7 +339,7 @@ def test_causes_can_be_left_out():
         chain_run([2.0, 2.0, 1.5, 0.5, 0.1]), PROBLEM, criterion="loss", level=1.0
     )
     dead = escape(chain_run([2.0] * 5, (0.0, 0.0)), PROBLEM, level=0.5)
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), found, dead)
+    both = jax.tree.map(lambda a, b: jnp.asarray(np.stack([a, b])), found, dead)
     assert escape_summary(both).escaped.estimate == 0.5
     kept = escape_summary(both, leave_out=("dead",))
     assert (kept.lanes, kept.causes["dead"], kept.escaped.estimate) == (2, 1, 1.0)
@@ -342,4 +352,4 @@ def test_causes_can_be_left_out():
 
 
 def lane_of(found):
-    return jax.tree.map(lambda leaf: leaf[None], found)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[None]), found)
