@@ -1,8 +1,10 @@
 """Quantiles of a stream too long to keep: counts in bins of one ratio."""
 
+import functools as ft
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -65,13 +67,18 @@ def log_histogram(
         (3, 1)
     """
     last = len(log_bins(accuracy))
-    values = jnp.ravel(jnp.asarray(values))
-    steps = jnp.log(jnp.maximum(values, LOWEST) / LOWEST) / _log_ratio(accuracy)
+    where = None if where is None else jnp.ravel(where)
+    return _counts(jnp.ravel(jnp.asarray(values)), where, last, _log_ratio(accuracy))
+
+
+@ft.partial(jax.jit, static_argnames="last")
+def _counts(values, where, last: int, log_ratio) -> Int[Array, " m"]:
+    steps = jnp.log(jnp.maximum(values, LOWEST) / LOWEST) / log_ratio
     known = jnp.isfinite(values) & (values <= HIGHEST)
     place = jnp.where(known, jnp.ceil(steps), last).astype(jnp.int32)
     number = jnp.ones(values.shape, jnp.int32)
     if where is not None:
-        number = jnp.where(jnp.ravel(where), number, 0)
+        number = jnp.where(where, number, 0)
     return jnp.zeros(last + 1, jnp.int32).at[place].add(number)
 
 

@@ -114,26 +114,25 @@ def test_every_public_figure_is_tested():
 
 
 @every_figure
-def test_draws_into_the_given_axes_and_returns_them(figure, arguments, ax):
-    assert figure(*arguments, ax=ax) is ax
-    assert ax.has_data()
+def test_draws_into_the_given_axes_and_changes_nothing_else(figure, arguments, undrawn):
+    settings = dict(matplotlib.rcParams)
+    before = [np.array(a, copy=True) for a in arguments if isinstance(a, np.ndarray)]
+    assert figure(*arguments, ax=undrawn) is undrawn
+    assert undrawn.has_data()
     assert len(plt.get_fignums()) == 1
+    undrawn.figure.canvas.draw()
+    assert dict(matplotlib.rcParams) == settings
+    after = [a for a in arguments if isinstance(a, np.ndarray)]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @every_figure
-def test_makes_axes_when_it_gets_none(figure, arguments, ax):
+def test_makes_axes_when_it_gets_none(figure, arguments, undrawn):
     made = figure(*arguments)
-    assert made is not ax
-    assert not ax.has_data()
+    assert made is not undrawn
+    assert not undrawn.has_data()
     assert len(plt.get_fignums()) == 2
-
-
-@every_figure
-def test_settings_of_matplotlib_are_untouched(figure, arguments, ax):
-    before = dict(matplotlib.rcParams)
-    figure(*arguments, ax=ax)
-    ax.figure.canvas.draw()
-    assert dict(matplotlib.rcParams) == before
 
 
 @every_figure
@@ -149,20 +148,11 @@ def test_signature_and_documentation_are_kept(figure, arguments):
     ("figure", "arguments"),
     [item for item in FIGURES.items() if item[0] not in TIMELESS],
 )
-def test_the_unit_of_time_is_said(figure, arguments, ax):
-    figure(*arguments, time_unit="flow time of L", ax=ax)
+def test_the_unit_of_time_is_said(figure, arguments, undrawn):
+    ax = figure(*arguments, time_unit="flow time of L", ax=undrawn)
     labels = {axes.get_xlabel() for axes in ax.figure.axes}
     labels |= {axes.get_ylabel() for axes in ax.figure.axes}
     assert "flow time of L" in labels
-
-
-@every_figure
-def test_given_arrays_are_not_changed(figure, arguments, ax):
-    before = [np.array(a, copy=True) for a in arguments if isinstance(a, np.ndarray)]
-    figure(*arguments, ax=ax)
-    after = [a for a in arguments if isinstance(a, np.ndarray)]
-    for old, new in zip(before, after, strict=True):
-        np.testing.assert_array_equal(old, new)
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
@@ -236,6 +226,6 @@ TABLE = SimpleNamespace(start=[0.0], end=[1.0, 2.0], censored=[True])
         ),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(draw, match, ax):
+def test_shapes_that_do_not_fit_are_refused(draw, match, undrawn):
     with pytest.raises(ValueError, match=match):
         draw()

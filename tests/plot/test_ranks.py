@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import plateaux as px
 from plateaux import plot
 from plateaux.plot._axes import power
+
+from ..statistics.test_staircases import lane
 
 TIMES = np.array([0.0, 0.3, 2.0, 30.0, 400.0])
 LOSSES = np.array([4.0, 3.9, 1.0, 0.9, 0.1])
@@ -75,15 +76,11 @@ def test_steps_are_disks_full_where_the_loss_drops(ax):
 
 
 def test_what_the_library_finds_can_be_drawn(ax):
-    problem = px.Problem([[1.0], [2.0]], [1.0, 2.0])
-    network = px.TwoLayer([[1.0]], [0.0], [0.0], activation="tanh")
-    run = px.descend(problem, network, px.gradient_descent(0.1), num_steps=99)
-    ranks = np.where(np.asarray(run.times) < 1, 1, 2)
-    steps = px.stages.staircase(run, ranks)
-    plot.rank_staircase(run.times, run.losses, ranks, treads=steps, ax=ax)
+    ranks = np.array([1, 1, 1, 5, 5])
+    steps = lane([(2.0, 1, False, True), (400.0, 5, True, False)], -0.5)
+    plot.rank_staircase(TIMES, LOSSES, ranks, treads=steps, ax=ax)
     (step,) = ax.figure.axes[-1].lines[1:]
-    last = np.asarray(run.times)[ranks == 1][-1]
-    np.testing.assert_allclose(step.get_xydata(), [[last, 1]])
+    np.testing.assert_allclose(step.get_xydata(), [[2.0, 1]])
 
 
 def test_a_loss_that_diverged_is_cut(ax):
@@ -275,6 +272,6 @@ def test_names_of_powers_of_ten():
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(draw, match, ax):
+def test_what_does_not_fit_is_refused(draw, match, undrawn):
     with pytest.raises(ValueError, match=match):
         draw()

@@ -38,12 +38,12 @@ def test_every_value_is_in_the_bin_whose_ends_are_around_it(values):
 
 
 def test_counts_add_up_over_chunks(values):
-    parts = [log_histogram(part, 0.05) for part in np.split(values, 10)]
+    parts = [np.asarray(log_histogram(v, 0.05)) for v in np.split(values, 10)]
     np.testing.assert_array_equal(sum(parts), log_histogram(values, 0.05))
 
 
 def test_the_ends_of_the_line():
-    odd = jnp.array([0.0, 1e-30, 1e-25, 1e10, 1e11, jnp.inf, jnp.nan])
+    odd = np.array([0.0, 1e-30, 1e-25, 1e10, 1e11, np.inf, np.nan])
     counts = np.asarray(log_histogram(odd, 0.1))
     assert counts[0] == 3
     assert counts[-1] == 3
@@ -56,7 +56,7 @@ def test_what_does_not_count_and_columns():
     values = jnp.array([[1.0, 10.0], [2.0, 20.0], [5.0, 50.0]])
     where = jnp.array([True, True, False])
     each = jax.vmap(lambda v: log_histogram(v, 0.01, where=where), in_axes=1)
-    counts = each(values)
+    counts = np.asarray(each(values))
     assert counts.sum(axis=1).tolist() == [2, 2]
     top = histogram_quantiles(counts, 0.01, [0.99])
     np.testing.assert_allclose(top[0], [2.0, 20.0], rtol=0.01)
