@@ -306,6 +306,7 @@ def descend(optimizer, num_steps=3000):
     )
 
 
+@pytest.mark.slow
 def test_descent_with_small_steps_has_the_explanation_of_the_flow(table):
     found = in_numpy(px.explain(PARABOLA, descend(px.gradient_descent(2e-3))))
     count = int(found.plateaus.count)
