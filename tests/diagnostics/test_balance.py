@@ -82,12 +82,14 @@ def test_differences_of_squares_of_a_chain(activation):
 def test_descent_drifts_by_its_step_size():
     steps, drifts = np.array([4e-3, 2e-3, 1e-3]), []
     network = linear()
-    before = matrices(PROBLEM, network)
+    options = {"save": px.at([0.5]), "record": {"matrices": balance_matrices}}
     for h in steps:
         run = px.descend(
-            PROBLEM, network, px.gradient_descent(h), num_steps=round(0.5 / h)
+            PROBLEM, network, px.gradient_descent(h), num_steps=600, **options
         )
-        drifts.append(distance(before, matrices(PROBLEM, run.network)))
+        assert float(run.times[1]) == 0.5
+        saved = [np.asarray(matrix) for matrix in run.saved["matrices"]]
+        drifts.append(max(np.max(np.abs(matrix[1] - matrix[0])) for matrix in saved))
     slope = np.polyfit(np.log(steps), np.log(drifts), 1)[0]
     assert 0.9 < slope < 1.2
 
