@@ -192,10 +192,13 @@ def at_events(trajectory: Trajectory) -> At:
 
     Example:
         >>> import plateaux as px
-        >>> problem = px.Problem([[0.0], [1.0]], [0.0, -1.0])
-        >>> network = px.TwoLayer(w=[[1.0]], b=[0.1], c=[0.5])
-        >>> run = px.flow(problem, network, t1=10.0, save=px.at([5.0]))
-        >>> len(at_events(run).times) == 3 + int(run.events.count)
+        >>> problem = px.Problem([[0.0], [1.0], [2.0]], [1.0, 0.0, 1.0])
+        >>> network = px.TwoLayer(w=[[1.0]], b=[-0.2], c=[1.5], p=[0.0, 0.0])
+        >>> keep = {"network": lambda problem, network: network}
+        >>> run = px.flow(problem, network, t1=20.0, record=keep)
+        >>> int(run.events.count) > 0
+        True
+        >>> len(at_events(run).times) == len(run.times) + int(run.events.count)
         True
     """
     events = trajectory.events
