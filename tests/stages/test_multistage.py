@@ -38,7 +38,7 @@ def made_up(times, losses, net=None, saved=None, unit=REFERENCE.time_unit):
         outcome=px.Outcome.completed,
         events=None,
         accuracy=Accuracy(None, None),
-        stats=Stats(jnp.array(len(times)), None, None),
+        stats=Stats(jnp.asarray(np.array(len(times))), None, None),
         time_unit=unit,
     )
 
