@@ -49,6 +49,11 @@ CASES = {
     "d10": (lambda: recipe_nd(0, 10), 30.0, {}),
     "leaky": (lambda: recipe_1d(1), 20.0, {"slope": 0.1}),
     "affine": (lambda: recipe_1d(2), 20.0, {"p": [0.1, -0.2], "weights": WEIGHTS}),
+    "together": (
+        lambda: recipe_nd(3, 2, width=10, num_data=20),
+        20.0,
+        {"slope": 0.1, "p": [0.1, -0.2, 0.3], "weights": WEIGHTS},
+    ),
     "hidden_only": (lambda: recipe_1d(0), 20.0, {"train_output": False}),
 }
 
@@ -117,7 +122,7 @@ def make_seeds(flows, keep_parameters=32):
 
 def write(name, content):
     text = json.dumps(content, separators=(",", ":"))
-    (DATA / name).write_text(text.replace('},"', '},\n"') + "\n")
+    (DATA / f"flow_{name}.json").write_text(text.replace('},"', '},\n"') + "\n")
 
 
 if __name__ == "__main__":

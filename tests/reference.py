@@ -8,7 +8,6 @@ x = linspace(-1, 1, K), y = sin(2πx), L = (1/2K) Σ r²; parameters from NumPy'
 import json
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
@@ -35,10 +34,10 @@ def load(name):
 
 
 def final_network(reference):
-    v = jnp.array(reference["final"]["v"])
-    return px.TwoLayer(v[:, :-1], v[:, -1], jnp.array(reference["final"]["c"]))
+    v = np.array(reference["final"]["v"])
+    return px.TwoLayer(v[:, :-1], v[:, -1], np.array(reference["final"]["c"]))
 
 
 def distance(a, b):
-    leaves = zip(*(map(jnp.ravel, (n.w, n.b, n.c)) for n in (a, b)), strict=True)
-    return float(jnp.sqrt(sum(jnp.sum((p - q) ** 2) for p, q in leaves)))
+    leaves = zip((a.w, a.b, a.c), (b.w, b.b, b.c), strict=True)
+    return float(np.sqrt(sum(np.sum(np.subtract(p, q) ** 2) for p, q in leaves)))

@@ -1,5 +1,6 @@
 """Gradient flow: the exact limit of gradient descent for vanishing step size."""
 
+import dataclasses
 import functools as ft
 from collections.abc import Mapping
 from typing import Any
@@ -135,12 +136,17 @@ def _kinked(
 ) -> Trajectory:
     merged, kept = merge_equal(problem)
     fixed = (merged, network, arguments)
+    # Stiff steps are the same whatever method led to them: one program.
+    any_method = (merged, network, dataclasses.replace(arguments, method="auto"))
     state = _begin(fixed)
     if reverse or not all(map(_checks.is_concrete, jax.tree.leaves((fixed, state)))):
         state = _in_one_program(fixed, reverse)
     else:  # The stiff method is compiled only where a run asks for it.
         while state.status == kinked.RUNNING:
-            state = (_run_stiff if state.stiff else _run_explicit)(fixed, state)
+            if state.stiff:
+                state = _run_stiff(any_method, state)
+            else:
+                state = _run_explicit(fixed, state)
     return name_data(_finish(problem, network, arguments, state, record), kept)
 
 

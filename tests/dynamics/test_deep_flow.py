@@ -1,31 +1,35 @@
 """Deep flow against the two-layer flow, descent, and its own contracts."""
 
+import functools as ft
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 import plateaux as px
 from plateaux.dynamics.deep_flow import _first_change
 from tests import flow_data
 
+from ..closeness import lane
+
 RECORD = {"network": lambda problem, network: network}
 
 
 def parameters(network):
-    return ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0]
+    leaves = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
+    return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
 
 def used(events):
-    rows = range(int(events.count))
     columns = (events.neuron, events.datum, events.kind, events.previous)
-    return [tuple(int(column[i]) for column in columns) for i in rows]
+    columns = [np.asarray(column)[: int(events.count)] for column in columns]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def lane_of(batch, i):
-    return jax.tree.map(lambda leaf: leaf[i], eqx.filter(batch, eqx.is_array))
+def event_times(run):
+    return np.asarray(run.events.time)[: int(run.events.count)]
 
 
 def both(recipe, slope=0.0):
@@ -57,37 +61,51 @@ def test_one_hidden_layer_is_the_two_layer_flow_until_its_first_slide(recipe, sl
     ours, theirs = (used(run.events) for run in runs)
     assert ours == theirs[: len(ours)]
     assert [kind for *_, kind, _ in theirs].index(px.EventKind.slide) == len(ours) - 1
-    times = [run.events.time[: len(ours)] for run in runs]
+    times = [event_times(run)[: len(ours)] for run in runs]
     np.testing.assert_allclose(*times, rtol=1e-9, atol=1e-10)
     # The run ends there, honestly.
     slide = float(times[1][-1])
     assert bool(run.outcome == px.Outcome.sliding)
-    reached = run.times <= slide
-    np.testing.assert_array_equal(jnp.isfinite(run.losses), reached)
-    np.testing.assert_allclose(
-        run.losses[reached], whole.losses[reached], rtol=1e-10, atol=1e-14
-    )
+    reached = np.asarray(run.times) <= slide
+    np.testing.assert_array_equal(np.isfinite(run.losses), reached)
+    losses = [np.asarray(run.losses)[reached] for run in runs]
+    np.testing.assert_allclose(*losses, rtol=1e-10, atol=1e-14)
     at_slide = two_layer_flow(problem, two, slide).network
     np.testing.assert_allclose(run.network.weights[0], at_slide.w, atol=1e-9)
     np.testing.assert_allclose(run.network.readout, at_slide.c, atol=1e-9)
     assert abs(float(run.accuracy.energy_residual)) < 1e-10
 
 
+@ft.cache
 def deep_case(kind="plain", loss="squared", key=4, **options):
-    x = jax.random.uniform(jax.random.key(7), (12, 2), minval=-1.0, maxval=1.0)
-    wave = jnp.sin(2 * x[:, 0]) - x[:, 1]
-    y = wave if loss == "squared" else jnp.where(wave > 0, 1.0, -1.0)
-    problem = px.Problem(x, y, loss=loss)
-    network = px.networks.mlp(
-        jax.random.key(key),
+    x = np.asarray(points())
+    wave = np.sin(2 * x[:, 0]) - x[:, 1]
+    y = wave if loss == "squared" else np.where(wave > 0, 1.0, -1.0)
+    network = drawn(jax.random.key(key), kind, tuple(options.items()))
+    return px.Problem(x, y, loss=loss), network
+
+
+@jax.jit
+def points():
+    return jax.random.uniform(jax.random.key(7), (12, 2), minval=-1.0, maxval=1.0)
+
+
+@eqx.filter_jit
+def drawn(key, kind, options):
+    return px.networks.mlp(
+        key,
         widths=(5, 5),
         in_dim=2,
         kind=kind,
         bias="normal",
         readout_bias=True,
-        **options,
+        **dict(options),
     )
-    return problem, network
+
+
+def deep_flow(problem, network, **options):
+    """One program for all runs of a case: they have one `max_steps`."""
+    return px.flow(problem, network, **({"max_steps": 100_000} | options))
 
 
 CASES = {
@@ -106,22 +124,23 @@ SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in list(CASES)[1:]]
 @pytest.mark.parametrize("case", ["plain", *SLOW])
 def test_descent_approaches_it_to_first_order(case):
     problem, network = deep_case(**CASES[case])
-    first = px.flow(problem, network, t1=5.0, rtol=1e-9)
-    end = float(first.events.time[first.events.count - 1])
-    end = 5.0 if not bool(first.outcome == px.Outcome.sliding) else end
+    first = deep_flow(problem, network, t1=5.0, rtol=1e-9)
+    end = 5.0
+    if bool(first.outcome == px.Outcome.sliding):
+        end = event_times(first)[-1]
     # Up to a round time shortly before the slide, if there is one.
     end = np.floor(end * 0.95 * 16) / 16
-    run = px.flow(problem, network, t1=end, rtol=1e-9)
+    run = deep_flow(problem, network, t1=end, rtol=1e-9)
     assert bool(run.outcome == px.Outcome.completed)
     assert int(run.events.count) >= 2
     assert max(neuron for neuron, *_ in used(run.events)) >= 5  # in the second layer
     errors = []
-    for num in (2**9, 2**13):
+    options = {"num_steps": 2**13, "save": px.every(2**9), "record": RECORD}
+    for num, row in ((2**9, 1), (2**13, 16)):
         method = px.gradient_descent(end / num)
-        descent = px.descend(problem, network, method, num_steps=num)
-        errors.append(
-            jnp.linalg.norm(parameters(descent.network) - parameters(run.network))
-        )
+        descent = px.descend(problem, network, method, **options)
+        last = lane(descent.saved["network"], row)
+        errors.append(np.linalg.norm(parameters(last) - parameters(run.network)))
     # Where in a step of descent an event falls is left to chance: far-apart steps.
     order = np.log(errors[0] / errors[1]) / np.log(16)
     assert abs(order - 1) < 0.15, (errors, order)
@@ -130,12 +149,12 @@ def test_descent_approaches_it_to_first_order(case):
 def test_error_follows_the_tolerance():
     # A step's error is below the tolerance; some tens of steps add up to a few of it.
     problem, network = deep_case()
-    exact = px.flow(problem, network, t1=2.0, rtol=1e-13, atol=0.0, max_steps=100_000)
+    exact = deep_flow(problem, network, t1=2.0, rtol=1e-13, atol=0.0)
     assert bool(exact.outcome == px.Outcome.completed)
     assert int(exact.events.count) >= 3
     errors, steps = [], []
     for rtol in (1e-4, 1e-6, 1e-8, 1e-10):
-        run = px.flow(problem, network, t1=2.0, rtol=rtol, atol=0.0)
+        run = deep_flow(problem, network, t1=2.0, rtol=rtol, atol=0.0)
         assert used(run.events) == used(exact.events)
         gap = parameters(run.network) - parameters(exact.network)
         errors.append(float(jnp.linalg.norm(gap)))
@@ -149,62 +168,63 @@ def test_error_follows_the_tolerance():
 def test_a_batch_is_a_loop():
     problem, _ = deep_case()
     networks = [deep_case(key=key)[1] for key in range(4)]
-    flow = lambda network: px.flow(problem, network, t1=3.0, rtol=1e-8)
-    params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    batch = eqx.filter_jit(eqx.filter_vmap(flow))(params)
+    flow = lambda network: deep_flow(problem, network, t1=3.0, rtol=1e-8)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
+    batch = eqx.filter_jit(eqx.filter_vmap(flow))(stacked)
     for i, network in enumerate(networks):
-        alone = flow(network)
-        lane = lane_of(batch, i)
-        assert used(lane.events) == used(alone.events)
-        assert bool(lane.outcome == alone.outcome)
-        count = int(alone.events.count)
-        np.testing.assert_allclose(
-            lane.events.time[:count], alone.events.time[:count], rtol=1e-10
-        )
-        np.testing.assert_allclose(lane.losses, alone.losses, rtol=1e-10)
+        alone, ours = flow(network), lane(batch, i)
+        assert used(ours.events) == used(alone.events)
+        assert bool(ours.outcome == alone.outcome)
+        np.testing.assert_allclose(event_times(ours), event_times(alone), rtol=1e-10)
+        np.testing.assert_allclose(ours.losses, alone.losses, rtol=1e-10)
+
+
+LIMITS = {"t1": 2.0, "max_steps": 20, "max_events": 3, "record": RECORD}
 
 
 def test_more_events_than_the_table_holds():
-    problem, deep, _ = both(flow_data.recipe_1d(3))
-    whole = px.flow(problem, deep, t1=20.0)
-    run = px.flow(problem, deep, t1=20.0, max_events=3)
+    problem, network = deep_case()
+    whole = deep_flow(problem, network, t1=2.0, rtol=1e-4)
+    run = px.flow(problem, network, rtol=1e-4, **LIMITS)
     assert bool(run.outcome == px.Outcome.too_many_events)
     assert bool(run.events.overflow)
     assert used(run.events) == used(whole.events)[:3]
     # It is kept up to the event that has no row.
-    fourth = whole.events.time[3]
-    np.testing.assert_array_equal(jnp.isfinite(run.losses), run.times <= fourth)
+    kept = np.asarray(run.times) <= event_times(whole)[3]
+    np.testing.assert_array_equal(np.isfinite(run.losses), kept)
+    assert not np.all(kept)
 
 
 def test_out_of_steps_and_saved_networks():
     problem, network = deep_case()
-    run = px.flow(problem, network, t1=2.0, max_steps=20, record=RECORD)
+    run = px.flow(problem, network, rtol=1e-10, **LIMITS)
     assert bool(run.outcome == px.Outcome.out_of_steps)
-    losses = jax.vmap(lambda n: px.loss(problem, n))(run.saved["network"])
-    reached = jnp.isfinite(run.losses)
-    assert 0 < int(reached.sum()) < run.times.size
-    np.testing.assert_allclose(losses[reached], run.losses[reached], rtol=1e-14)
+    losses = jax.jit(jax.vmap(px.loss, (None, 0)))(problem, run.saved["network"])
+    reached = np.isfinite(run.losses)
+    assert 0 < reached.sum() < run.times.size
+    ours = (np.asarray(a)[reached] for a in (losses, run.losses))
+    np.testing.assert_allclose(*ours, rtol=1e-14)
 
 
 def test_a_start_on_the_boundary_crosses_or_slides_at_once():
     # One neuron on its datum 0, with x = 0; its bias is pulled by data 0 and 1.
-    x = jnp.array([[0.0], [1.0]])
-    network = px.MLP([[[1.0]]], [[0.0]], [1.0])
-    rising = px.flow(px.Problem(x, jnp.array([1.0, 3.0])), network, t1=0.1)
+    rising = one_neuron([1.0, 3.0])
     assert used(rising.events)[0] == (0, 0, px.EventKind.on, px.EventKind.off)
-    assert float(rising.events.time[0]) == 0
-    stuck = px.flow(px.Problem(x, jnp.array([-9.0, 3.0])), network, t1=0.1)
+    assert event_times(rising)[0] == 0
+    stuck = one_neuron([-9.0, 3.0])
     assert used(stuck.events) == [(0, 0, px.EventKind.slide, px.EventKind.off)]
     assert bool(stuck.outcome == px.Outcome.sliding)
-    falling = px.flow(px.Problem(x, jnp.array([1.0, 0.5])), network, t1=0.1)
+    falling = one_neuron([1.0, 0.5])
     assert int(falling.events.count) == 0
 
 
+def one_neuron(y, readout=1.0):
+    network = px.MLP([[[1.0]]], [[0.0]], [readout])
+    return px.flow(px.Problem(np.array([[0.0], [1.0]]), np.array(y)), network, t1=0.1)
+
+
 def test_a_loss_that_is_not_finite_is_a_divergence():
-    problem = px.Problem(jnp.ones((1, 1)), jnp.ones(1), loss="exponential")
-    network = px.MLP([[[1e3]]], [[0.0]], [-1e3])
-    run = px.flow(problem, network, t1=1.0)
-    assert bool(run.outcome == px.Outcome.diverged)
+    assert bool(one_neuron([1.0, 3.0], 1e200).outcome == px.Outcome.diverged)
 
 
 def test_stiff_is_refused():
@@ -213,8 +233,8 @@ def test_stiff_is_refused():
         px.flow(problem, network, t1=1.0, method="stiff")
 
 
-@pytest.mark.parametrize("root", [1e-9, 0.3, 1 - 1e-9])
-def test_the_first_of_several_changes_is_found_to_round_off(root):
+@jax.jit
+def first_change(root):
     # Steep, flat and triple roots, later ones, and one that comes back.
     place = lambda t: jnp.stack(
         [
@@ -223,5 +243,9 @@ def test_the_first_of_several_changes_is_found_to_round_off(root):
         ]
     )
     low, high = jnp.zeros(()), jnp.ones(())
-    found = _first_change(place, low, high, jnp.array(True), jnp.zeros((2, 1)))
-    assert root < float(found) <= root + 1e-15
+    return _first_change(place, low, high, jnp.array(True), jnp.zeros((2, 1)))
+
+
+@pytest.mark.parametrize("root", [1e-9, 0.3, 1 - 1e-9])
+def test_the_first_of_several_changes_is_found_to_round_off(root):
+    assert root < float(first_change(root)) <= root + 1e-15
