@@ -436,7 +436,7 @@ def _result(problem, network, run: _Run, wanted, completed: bool) -> CellFlow:
         lambda net: jax.tree.leaves((net.c, net.p)),
         put(saved),
         [
-            jnp.broadcast_to(leaf, (len(saved), *leaf.shape))
+            jnp.asarray(np.broadcast_to(leaf, (len(saved), *leaf.shape)))
             for leaf in jax.tree.leaves((network.c, network.p))
         ],
     )

@@ -111,25 +111,19 @@ def compare(
     threshold = _checks.positive("threshold", threshold)
     ours, theirs = (_saved(name, run) for name, run in _named(flow, descent))
     _check_alike(flow, descent, ours, theirs)
-    measured = _measure(problem, flow.times, ours, theirs)
-    distance, norm = measured["distance"], measured.pop("norm")
-    relative = distance / jnp.where(norm > 0, norm, jnp.ones_like(norm))
-    beyond = relative > threshold
-    times = flow.times
+    threshold = jnp.asarray(threshold, flow.times.dtype)
     matched = None
     if isinstance(ours, TwoLayer) and isinstance(theirs, TwoLayer):
         matched = matched_distance(ours, theirs)
     return Comparison(
-        times=times,
-        relative_distance=relative,
+        times=flow.times,
         matched_distance=matched,
-        divergence_time=jnp.min(jnp.where(beyond, times, jnp.inf)),
         flow_events=_event_counts(flow.events),
         descent_events=_event_counts(descent.events),
-        step_times_curvature=_sharpness(problem, descent, theirs)
+        step_times_curvature=_sharpness(problem, descent.times, descent.steps, theirs)
         if curvature
         else None,
-        **measured,
+        **_measure(problem, flow.times, ours, theirs, threshold),
     )
 
 
@@ -185,7 +179,7 @@ def _vector(network: Network) -> Float[Array, " p"]:
 
 
 @eqx.filter_jit
-def _measure(problem: Task, times, ours, theirs) -> dict[str, Array]:
+def _measure(problem: Task, times, ours, theirs, threshold) -> dict[str, Array]:
     """All distances that are plain sums."""
     a, b = (jax.vmap(_vector)(networks) for networks in (ours, theirs))
     length = lambda rows: jnp.sqrt(jnp.sum(rows**2, axis=-1))
@@ -194,15 +188,19 @@ def _measure(problem: Task, times, ours, theirs) -> dict[str, Array]:
     look = jax.vmap(lambda network: outputs(network, problem.x))
     gap = (look(theirs) - look(ours)).reshape(len(times), problem.num_data, -1)
     q = problem.sample_weights
+    distance, norm = length(b - a), length(a)
+    relative = distance / jnp.where(norm > 0, norm, jnp.ones_like(norm))
     return {
-        "distance": length(b - a),
-        "norm": length(a),
+        "distance": distance,
+        "relative_distance": relative,
+        "divergence_time": jnp.min(jnp.where(relative > threshold, times, jnp.inf)),
         "nearest_distance": length(b - a[nearest]),
         "nearest_time": times[nearest],
         "function_distance": jnp.sqrt(jnp.sum(gap**2, axis=-1) @ q / jnp.sum(q)),
     }
 
 
+@eqx.filter_jit
 def _event_counts(events: Events | None) -> Int[Array, " kinds"] | None:
     if events is None:
         return None
@@ -212,12 +210,12 @@ def _event_counts(events: Events | None) -> Int[Array, " kinds"] | None:
     return jnp.sum(same, axis=1, dtype=jnp.int32)
 
 
-def _sharpness(problem: Task, descent: Trajectory, networks) -> Array:
-    step = descent.times[-1] / descent.steps[-1].astype(descent.times.dtype)
+@eqx.filter_jit
+def _sharpness(problem: Task, times, steps, networks) -> Array:
+    step = times[-1] / steps[-1].astype(times.dtype)
     return step * _largest_curvatures(problem, networks)
 
 
-@eqx.filter_jit
 def _largest_curvatures(problem: Task, networks) -> Float[Array, " t"]:
     """λ_max(∇²L) of every network, densely."""
     params, static = eqx.partition(networks, eqx.is_inexact_array)

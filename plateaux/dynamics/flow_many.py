@@ -101,7 +101,12 @@ def first_of(networks: Any) -> tuple[Any, int]:
             "Argument `networks` must have one leading axis over initialisations, but "
             f"its arrays have leading sizes {sorted(sizes)}; build them with jax.vmap."
         )
-    return eqx.combine(jax.tree.map(lambda a: a[0], arrays), networks), sizes.pop()
+    return eqx.combine(_first(arrays), networks), sizes.pop()
+
+
+@eqx.filter_jit
+def _first(arrays: Any) -> Any:
+    return jax.tree.map(lambda a: a[0], arrays)
 
 
 def lane_efficiency(

@@ -17,6 +17,7 @@ import equinox as eqx
 import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
@@ -206,7 +207,7 @@ def _check_times(times: Any, dtype: Any) -> Array:
         )
     if not _checks.is_concrete(times):
         return times
-    first, gap = float(times[0]), float(jnp.min(jnp.diff(times)))
+    first, gap = float(np.asarray(times)[0]), float(np.min(np.diff(times)))
     if first != 0 or gap <= 0:
         raise ValueError(
             "Argument `times` must increase strictly from 0, but starts at "

@@ -1,7 +1,5 @@
 """Deep flow against the two-layer flow, descent, and its own contracts."""
 
-import functools as ft
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,6 +11,7 @@ from plateaux.dynamics.deep_flow import _first_change
 from tests import flow_data
 
 from ..closeness import lane
+from ..scipy_flow import reference_flow
 
 RECORD = {"network": lambda problem, network: network}
 
@@ -32,18 +31,6 @@ def event_times(run):
     return np.asarray(run.events.time)[: int(run.events.count)]
 
 
-def both(recipe, slope=0.0):
-    """The same network as an MLP of one hidden layer and as a TwoLayer."""
-    x, y, v, c = recipe
-    phi = px.networks.LeakyReLU(slope) if slope else "relu"
-    deep = px.MLP([v[:, :-1]], [v[:, -1]], c, activation=phi)
-    return px.Problem(x, y), deep, px.TwoLayer(v[:, :-1], v[:, -1], c, activation=phi)
-
-
-def two_layer_flow(problem, network, t1):
-    return px.flow(problem, network, t1=t1, rtol=1e-11)
-
-
 @pytest.mark.parametrize(
     ("recipe", "slope"),
     [
@@ -54,53 +41,52 @@ def two_layer_flow(problem, network, t1):
     ids=["1d", "2d", "leaky"],
 )
 def test_one_hidden_layer_is_the_two_layer_flow_until_its_first_slide(recipe, slope):
-    problem, deep, two = both(recipe, slope)
-    run = px.flow(problem, deep, t1=20.0, rtol=1e-11)
-    whole = two_layer_flow(problem, two, 20.0)
-    runs = (run, whole)
-    ours, theirs = (used(run.events) for run in runs)
-    assert ours == theirs[: len(ours)]
-    assert [kind for *_, kind, _ in theirs].index(px.EventKind.slide) == len(ours) - 1
-    times = [event_times(run)[: len(ours)] for run in runs]
-    np.testing.assert_allclose(*times, rtol=1e-9, atol=1e-10)
+    x, y, v, c = recipe
+    phi = px.networks.LeakyReLU(slope) if slope else "relu"
+    network = px.MLP([v[:, :-1]], [v[:, -1]], c, activation=phi)
+    run = px.flow(px.Problem(x, y), network, t1=20.0, rtol=1e-11)
+    whole = reference_flow(*recipe, 20.0, slope=slope)
+    num = whole["kind"].index("slide") + 1
+    mode = np.where(v @ np.column_stack([x, np.ones(len(x))]).T > 0, ON, OFF)
+    expected = []
+    for i, k, kind in list(zip(*(whole[n] for n in ROW), strict=True))[:num]:
+        expected.append((i, k, px.EventKind[kind], mode[i, k]))
+        mode[i, k] = px.EventKind[kind]
+    assert used(run.events) == expected
+    times = whole["times"][:num]
+    np.testing.assert_allclose(event_times(run), times, rtol=1e-9, atol=1e-10)
     # The run ends there, honestly.
-    slide = float(times[1][-1])
     assert bool(run.outcome == px.Outcome.sliding)
-    reached = np.asarray(run.times) <= slide
+    saved = np.asarray(run.times)
+    reached = saved <= times[-1]
     np.testing.assert_array_equal(np.isfinite(run.losses), reached)
-    losses = [np.asarray(run.losses)[reached] for run in runs]
-    np.testing.assert_allclose(*losses, rtol=1e-10, atol=1e-14)
-    at_slide = two_layer_flow(problem, two, slide).network
-    np.testing.assert_allclose(run.network.weights[0], at_slide.w, atol=1e-9)
-    np.testing.assert_allclose(run.network.readout, at_slide.c, atol=1e-9)
+    looked = np.flatnonzero(reached)[10::10]
+    part = reference_flow(*recipe, times[-1], slope=slope, save_at=saved[looked])
+    losses = [sample["loss"] for sample in part["samples"][: len(looked)]]
+    ours = np.asarray(run.losses)[looked]
+    np.testing.assert_allclose(ours, losses, rtol=1e-10, atol=1e-14)
+    w, b = np.asarray(run.network.weights[0]), np.asarray(run.network.biases[0])
+    np.testing.assert_allclose(np.column_stack([w, b]), part["v"], atol=1e-9)
+    np.testing.assert_allclose(run.network.readout, part["c"], atol=1e-9)
     assert abs(float(run.accuracy.energy_residual)) < 1e-10
 
 
-@ft.cache
-def deep_case(kind="plain", loss="squared", key=4, **options):
-    x = np.asarray(points())
+ROW = ("neuron", "datum", "kind")
+ON, OFF = px.EventKind.on, px.EventKind.off
+
+
+def deep_case(loss="squared", seed=7, normalised=False, **options):
+    rng = np.random.default_rng(seed)
+    x = np.random.default_rng(7).uniform(-1, 1, size=(12, 2))
     wave = np.sin(2 * x[:, 0]) - x[:, 1]
     y = wave if loss == "squared" else np.where(wave > 0, 1.0, -1.0)
-    network = drawn(jax.random.key(key), kind, tuple(options.items()))
+    draw = lambda *size: rng.normal(size=size) * np.sqrt(2 / size[-1])
+    shapes = {"weights": [draw(5, 2), draw(5, 5)], "biases": [draw(5), draw(5)]}
+    if normalised:
+        ones, zeros = [np.ones(5)] * 2, [np.zeros(5)] * 2
+        options |= {"kind": "normalised", "gains": ones, "shifts": zeros}
+    network = px.MLP(**shapes, readout=draw(5), readout_bias=draw(1)[0], **options)
     return px.Problem(x, y, loss=loss), network
-
-
-@jax.jit
-def points():
-    return jax.random.uniform(jax.random.key(7), (12, 2), minval=-1.0, maxval=1.0)
-
-
-@eqx.filter_jit
-def drawn(key, kind, options):
-    return px.networks.mlp(
-        key,
-        widths=(5, 5),
-        in_dim=2,
-        kind=kind,
-        bias="normal",
-        readout_bias=True,
-        **dict(options),
-    )
 
 
 def deep_flow(problem, network, **options):
@@ -111,7 +97,7 @@ def deep_flow(problem, network, **options):
 CASES = {
     "plain": {},
     "residual": {"kind": "residual"},
-    "normalised": {"kind": "normalised", "eps": 0.1, "learn_normalisation": True},
+    "normalised": {"normalised": True, "eps": 0.1},
     "leaky": {"activation": px.networks.LeakyReLU(0.2)},
     "logistic": {"loss": "logistic"},
 }
@@ -165,9 +151,10 @@ def test_error_follows_the_tolerance():
     assert order > 4, (errors, steps)
 
 
+@pytest.mark.slow  # lanes of a queue by default: test_flow_many
 def test_a_batch_is_a_loop():
     problem, _ = deep_case()
-    networks = [deep_case(key=key)[1] for key in range(4)]
+    networks = [deep_case(seed=seed)[1] for seed in range(4)]
     flow = lambda network: deep_flow(problem, network, t1=3.0, rtol=1e-8)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
     batch = eqx.filter_jit(eqx.filter_vmap(flow))(stacked)
@@ -197,7 +184,7 @@ def test_more_events_than_the_table_holds():
 
 def test_out_of_steps_and_saved_networks():
     problem, network = deep_case()
-    run = px.flow(problem, network, rtol=1e-10, **LIMITS)
+    run = px.flow(problem, network, rtol=1e-13, **LIMITS)
     assert bool(run.outcome == px.Outcome.out_of_steps)
     losses = jax.jit(jax.vmap(px.loss, (None, 0)))(problem, run.saved["network"])
     reached = np.isfinite(run.losses)

@@ -1,7 +1,8 @@
 """Taylor series of the flow inside a mode against SciPy."""
 
+import functools as ft
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -9,7 +10,6 @@ from scipy.integrate import solve_ivp
 import plateaux as px
 from plateaux.dynamics.kinked_state import data_of, parameters_of
 from plateaux.dynamics.modes import Modes, Parameters, sliding_basis, slopes
-from plateaux.dynamics.polynomials import evaluate_polynomial
 from plateaux.dynamics.series import inner_products, taylor_series, weighted_sums
 from plateaux.networks.activations import LeakyReLU
 
@@ -38,18 +38,28 @@ def setting(loss="squared", slope=0.0, affine=False, slides=(), dim=DIM):
     net = px.TwoLayer(v[:, :-1], v[:, -1], c, p, activation=activation)
     table = np.full((NUM, dim), -1)
     table[0, : len(slides)] = slides
-    on = jnp.asarray(v @ x1.T > 0)
-    modes = Modes(on, jnp.asarray(table, jnp.int32))
+    modes = Modes(v @ x1.T > 0, table.astype(np.int32))
     return problem, data_of(problem, net), modes, parameters_of(net)
+
+
+@ft.partial(jax.jit, static_argnums=4)
+def expanded(problem, data, modes, start, order):
+    """Slopes and the series."""
+    slope, basis = slopes(data, modes), sliding_basis(data, modes)
+    return slope, taylor_series(problem, data, slope, basis, start, order)
+
+
+def evaluated(coefficients, t):
+    return np.polynomial.polynomial.polyval(t, np.asarray(coefficients))
 
 
 def flat(parameters):
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parameters)])
 
 
-def exact(loss, problem, data, modes, start, h):
+def exact(loss, problem, data, modes, slope, start, h):
     """DOP853 on v' = −c P g, c' = −v·g, p' = −Σ e x̃."""
-    x1, slope = np.asarray(data.x1), np.asarray(slopes(data, modes))
+    x1, slope = np.asarray(data.x1), np.asarray(slope)
     q, y = np.asarray(problem.sample_weights), np.asarray(problem.y)
     held = [k for k in np.asarray(modes.slides)[0] if k >= 0]
     projector = np.eye(x1.shape[1])
@@ -85,17 +95,15 @@ def exact(loss, problem, data, modes, start, h):
 )
 def test_a_step_has_the_order_of_its_series(options):
     problem, data, modes, start = setting(**options)
-    basis = sliding_basis(data, modes)
-    series = taylor_series(problem, data, slopes(data, modes), basis, start, ORDER)
-    beyond = flat(jax.tree.map(lambda a: a[-1], series.parameters))
+    slope, series = expanded(problem, data, modes, start, ORDER)
+    coefficients = jax.tree.map(np.asarray, series.parameters)
+    beyond = flat(jax.tree.map(lambda a: a[-1], coefficients))
     radius = (np.linalg.norm(flat(start)) / np.linalg.norm(beyond)) ** (1 / (ORDER + 1))
     errors, steps = [], (0.1 * radius, 0.05 * radius)
     for h in steps:
-        end = jax.tree.map(
-            lambda a, h=h: evaluate_polynomial(a[:-1], jnp.asarray(h)),
-            series.parameters,
-        )
-        truth = exact(options.get("loss", "squared"), problem, data, modes, start, h)
+        end = jax.tree.map(lambda a, h=h: evaluated(a[:-1], h), coefficients)
+        loss = options.get("loss", "squared")
+        truth = exact(loss, problem, data, modes, slope, start, h)
         errors.append(np.linalg.norm(flat(end) - truth))
     assert ORDER + 0.5 < np.log2(errors[0] / errors[1]) < ORDER + 1.7
     # what is beyond the order is the next coefficient
@@ -104,11 +112,10 @@ def test_a_step_has_the_order_of_its_series(options):
 
 def test_g_and_e_are_series_of_the_gradients_along_the_step():
     problem, data, modes, start = setting("logistic", affine=True)
-    slope, basis = slopes(data, modes), sliding_basis(data, modes)
-    series = taylor_series(problem, data, slope, basis, start, 12)
+    slope, series = expanded(problem, data, modes, start, 12)
     data = jax.tree.map(np.asarray, data)
-    at = lambda a: evaluate_polynomial(a, jnp.asarray(0.05))
-    v, c, p = (np.asarray(at(a)) for a in series.parameters)
+    at = lambda a: evaluated(a, 0.05)
+    v, c, p = map(at, series.parameters)
     slope = np.asarray(slope)
     f = c @ (slope * (v @ data.x1.T)) + data.x1 @ p
     y = np.asarray(problem.y)
@@ -121,8 +128,7 @@ def test_g_and_e_are_series_of_the_gradients_along_the_step():
 
 def test_a_sliding_neuron_stays_on_its_boundaries():
     problem, data, modes, start = setting(slides=(1, 4))
-    basis, slope = sliding_basis(data, modes), slopes(data, modes)
-    series = taylor_series(problem, data, slope, basis, start, 12)
+    _, series = expanded(problem, data, modes, start, 12)
     z = np.asarray(series.parameters.v)[:, 0] @ np.asarray(data.x1)[[1, 4]].T
     assert np.max(np.abs(z) * 0.1 ** np.arange(14)[:, None]) < 1e-14
 
@@ -132,18 +138,17 @@ def test_products_written_out_are_products(dim):
     rng = np.random.default_rng(0)
     x1, v = rng.normal(size=(6, dim)), rng.normal(size=(2, 5, dim))
     slope, e = rng.normal(size=(5, 6)), rng.normal(size=6)
-    x1, v, slope, e = map(jnp.asarray, (x1, v, slope, e))
-    np.testing.assert_allclose(inner_products(v, x1), v @ x1.T, atol=1e-14)
-    np.testing.assert_allclose(
-        weighted_sums(slope, e, x1), slope @ (e[:, None] * x1), atol=1e-14
-    )
+    np.testing.assert_allclose(jax.jit(inner_products)(v, x1), v @ x1.T, atol=1e-14)
+    sums = jax.jit(weighted_sums)(slope, e, x1)
+    np.testing.assert_allclose(sums, slope @ (e[:, None] * x1), atol=1e-14)
 
 
 def test_a_neuron_at_zero_has_no_series():
     problem, data, modes, start = setting()
-    start = Parameters(start.v.at[1].set(0), start.c.at[1].set(0), None)
-    modes = Modes(modes.on.at[1].set(False), modes.slides)
-    slope, basis = slopes(data, modes), sliding_basis(data, modes)
-    series = taylor_series(problem, data, slope, basis, start, 6)
-    assert not np.any(series.parameters.v[1:, 1])
-    assert not np.any(series.parameters.c[:, 1])
+    alive = np.arange(NUM) != 1
+    v, c = np.asarray(start.v) * alive[:, None], np.asarray(start.c) * alive
+    start = Parameters(v, c, None)
+    modes = Modes(modes.on & alive[:, None], modes.slides)
+    _, series = expanded(problem, data, modes, start, ORDER)
+    assert not np.any(np.asarray(series.parameters.v)[1:, 1])
+    assert not np.any(np.asarray(series.parameters.c)[:, 1])

@@ -95,40 +95,33 @@ def difference(actual, expected):
 
 X = np.linspace(-1, 1, 16)[:, None]
 TIMES = np.array([0.0, 0.1, 0.4, 1.0, 2.5, 6.0])
-KEY = jax.random.key(3)
-SHAPES = {"width": 5, "in_dim": 1, "bias": "normal", "activation": "tanh"}
 
 
-@ft.partial(jax.jit, static_argnums=0)
-def drawn(draw, key):
-    return draw(key)
+def normal(seed, *shapes):
+    draw = np.random.default_rng(seed).normal
+    return [draw(size=shape) for shape in shapes]
 
 
 def small(size, seed=0):
     """A network of the shape of the case "tanh"."""
-    draw = np.random.default_rng(seed).normal
-    shapes = ((5, 1), 5, 5)
-    return px.TwoLayer(*(size * draw(size=s) for s in shapes), activation="tanh")
+    parameters = (size * a for a in normal(seed, (5, 1), 5, 5))
+    return px.TwoLayer(*parameters, activation="tanh")
 
 
-@ft.cache
 def case(name):
     if name == "softplus":
-        x = np.asarray(
-            drawn(lambda k: jax.random.uniform(k, (24, 2), minval=-1, maxval=1), KEY)
-        )
+        x = np.random.default_rng(3).uniform(-1, 1, size=(24, 2))
         y = np.sin(3 * x[:, 0]) * x[:, 1]
         weights = np.linspace(0.5, 1.5, 24)
         data = px.Problem(x, y, weights=weights, normalisation="sum")
-        options = {"width": 4, "in_dim": 2, "bias": "normal", "affine": True}
-        draw = ft.partial(px.networks.he, activation="softplus", **options)
-        return data, drawn(draw, KEY)
+        w, b, c = normal(6, (4, 2), 4, 4)
+        return data, px.TwoLayer(w, b, c / 2, np.zeros(3), activation="softplus")
     data = px.Problem(X, np.sin(3 * X[:, 0]) + 0.3)
     if name == "tanh":
-        return data, drawn(ft.partial(px.networks.he, **SHAPES), KEY)
-    options = SHAPES | {"readout_bias": True, "widths": (4, 3, 3)}
-    del options["width"]
-    return data, drawn(ft.partial(px.networks.mlp, **options), KEY)
+        return data, small(1.0, 3)
+    weights = normal(3, (4, 1), (3, 4), (3, 3))
+    biases, readout = normal(4, 4, 3, 3), normal(5, 3)[0]
+    return data, px.MLP(weights, biases, readout, 0.0, activation="tanh")
 
 
 @ft.cache
@@ -268,18 +261,18 @@ def test_absolute_tolerance_is_relative_to_the_initial_size():
 
 
 def test_groups_of_parameters():
-    mlp = lambda **options: drawn(ft.partial(px.networks.mlp, **options), KEY)
+    ones = lambda *shapes: list(map(np.ones, shapes))
     two = px.TwoLayer(np.ones((2, 3)), np.ones(2), np.ones(2), np.ones(4))
     groups, num = neuron_groups(two)
     np.testing.assert_array_equal(groups, [0] * 3 + [1] * 3 + [0, 1, 0, 1] + [2] * 4)
     assert num == 3
-    deep = mlp(widths=(2, 3), in_dim=1, out_dim=2, readout_bias=True)
+    deep = px.MLP(ones((2, 1), (3, 2)), ones(2, 3), *ones((2, 3), 2))
     groups, num = neuron_groups(deep)
     weights = [0, 1] + [2, 2, 3, 3, 4, 4]
     readout = [5] * 3 + [6] * 3
     np.testing.assert_array_equal(groups, [*weights, 0, 1, 2, 3, 4, *readout, 5, 6])
     assert num == 7
-    scalar = mlp(widths=(2,), in_dim=1, readout_bias=True)
+    scalar = px.MLP(ones((2, 1)), ones(2), *ones(2, ()))
     np.testing.assert_array_equal(neuron_groups(scalar)[0], [0, 1, 0, 1, 2, 2, 2])
 
 
@@ -384,9 +377,7 @@ def test_forward_derivatives(method):
     np.testing.assert_allclose(np.asarray(tangent)[0], speeds[0] / 2, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "method", ["stiff", pytest.param("explicit", marks=pytest.mark.slow)]
-)
+@one_fast("explicit")
 def test_reverse_derivatives_are_the_forward_ones(method):
     data, network = case("tanh")
     flat, unravel = ravel_pytree(network)
