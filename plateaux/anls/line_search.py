@@ -4,6 +4,7 @@ Along a ray the pre-activations are linear in t, so the squared loss is piecewis
 quadratic in t, with a breakpoint wherever a pre-activation changes sign.
 """
 
+import functools as ft
 from typing import Any, NamedTuple
 
 import jax
@@ -62,7 +63,11 @@ def line_search(
         >>> print(best.t, best.value)
         1.5 0.0
     """
-    limit = jnp.asarray(limit, z.dtype)
+    return _search(z, dz, signs, residual, slope, q, jnp.asarray(limit, z.dtype))
+
+
+@ft.partial(jax.jit, inline=True)
+def _search(z, dz, signs, residual, slope, q, limit) -> Best:
     crosses = z * dz < 0
     t = jnp.where(crosses, -z / jnp.where(crosses, dz, 1), jnp.inf)
     crosses = t < limit

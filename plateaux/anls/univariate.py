@@ -10,8 +10,10 @@ taken about the datum where the suffix begins,
 so that nothing cancels far from the origin. Prefixes are suffixes of −x.
 """
 
+import functools as ft
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -74,6 +76,11 @@ def sort_data(x: Float[Array, " K"], q: Float[Array, " K"]) -> Sorted:
         >>> print(sort_data(jnp.array([2.0, 1.0]), jnp.ones(2)).order)
         [1 0]
     """
+    return _sort_data(x, q)
+
+
+@ft.partial(jax.jit, inline=True)
+def _sort_data(x, q) -> Sorted:
     order = jnp.argsort(x)
     x, q = x[order], q[order]
     x, q = jnp.stack([x, -x[::-1]]), jnp.stack([q, q[::-1]])
@@ -121,6 +128,11 @@ def best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
         >>> print(hinge.kink, hinge.side, hinge.c)
         1.5 1.0 2.0
     """
+    return _best_hinge(data, rho)
+
+
+@ft.partial(jax.jit, inline=True)
+def _best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
     return best_hinge_in_order(data, rho[data.order])
 
 

@@ -11,6 +11,7 @@ Reference: the theory is derived after Ainsworth & Shin (2021), arXiv:2007.07213
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -103,6 +104,11 @@ def cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
+    return _cell_fit(problem, network)
+
+
+@eqx.filter_jit
+def _cell_fit(problem: Problem, network: TwoLayer) -> LeastSquares:
     active = pattern(network, problem.x)
     phi = design_matrix(active, problem.x, affine=network.p is not None)
     return least_squares(phi, problem.y, problem.sample_weights)
@@ -164,6 +170,11 @@ def cell_rates(problem: Problem, network: TwoLayer) -> CellRates:
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
+    return _cell_rates(problem, network)
+
+
+@eqx.filter_jit
+def _cell_rates(problem: Problem, network: TwoLayer) -> CellRates:
     active = pattern(network, problem.x)
     phi = design_matrix(active, problem.x, affine=network.p is not None)
     fit = least_squares(phi, problem.y, problem.sample_weights)
@@ -205,6 +216,11 @@ def tangent_kernel(problem: Problem, network: TwoLayer) -> Float[Array, "K K"]:
     Reference: Jacot, Gabriel & Hongler (2018), arXiv:1806.07572.
     """
     check_cells(problem, network)
+    return _tangent_kernel(problem, network)
+
+
+@eqx.filter_jit
+def _tangent_kernel(problem: Problem, network: TwoLayer) -> Float[Array, "K K"]:
     x = problem.x
     x1 = extended(x)
     z = network.w @ x.T + network.b[:, None]
@@ -237,7 +253,13 @@ def violation(problem: Problem, network: TwoLayer) -> Float[Array, "n K"]:
 
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
-    fit = cell_fit(problem, network)
+    check_cells(problem, network)
+    return _violation(problem, network)
+
+
+@eqx.filter_jit
+def _violation(problem: Problem, network: TwoLayer) -> Float[Array, "n K"]:
+    fit = _cell_fit(problem, network)
     num, dim = network.width, problem.in_dim + 1
     eta = fit.coefficients[: num * dim].reshape(num, dim)
     side = jnp.sign(network.c)[:, None] * (eta[:, :-1] @ problem.x.T + eta[:, -1:])

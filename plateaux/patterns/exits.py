@@ -15,6 +15,7 @@ Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -88,7 +89,13 @@ def exit_bounds(
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
-    least = outer_bounds(network, least_outer)
+    return _exit_bounds(problem, network, outer_bounds(network, least_outer))
+
+
+@eqx.filter_jit
+def _exit_bounds(
+    problem: Problem, network: TwoLayer, least: Float[Array, " n"]
+) -> ExitBounds:
     active = pattern(network, problem.x)
     factors = factorise(problem, active, None, network.p is not None)
     away = distance(factors, problem, outputs(network, problem.x) - problem.y)
@@ -199,7 +206,13 @@ def never_leaves(
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
-    least = outer_bounds(network, least_outer)
+    return _never_leaves(problem, network, outer_bounds(network, least_outer))
+
+
+@eqx.filter_jit
+def _never_leaves(
+    problem: Problem, network: TwoLayer, least: Float[Array, " n"]
+) -> Confinement:
     active = pattern(network, problem.x)
     factors = factorise(problem, active, None, network.p is not None)
     away = distance(factors, problem, outputs(network, problem.x) - problem.y)

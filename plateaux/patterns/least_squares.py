@@ -6,6 +6,7 @@ it can do there is a linear least-squares problem: minimise ½ Σ_k q_k (Φη �
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -64,6 +65,11 @@ def least_squares(
     nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10.
     """
     weights = jnp.ones_like(y) if weights is None else weights
+    return _least_squares(phi, y, weights, rcond)
+
+
+@eqx.filter_jit
+def _least_squares(phi, y, weights, rcond: Any) -> LeastSquares:
     root = jnp.sqrt(weights)
     matrix, target = root[:, None] * phi, root * y
     square = jnp.sum(matrix**2, axis=0)

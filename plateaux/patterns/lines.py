@@ -12,6 +12,7 @@ Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -94,6 +95,11 @@ def local_lines(problem: Problem, network: TwoLayer) -> LocalLines:
     """
     check_cells(problem, network)
     check_univariate(problem)
+    return _local_lines(problem, network)
+
+
+@eqx.filter_jit
+def _local_lines(problem: Problem, network: TwoLayer) -> LocalLines:
     num = network.width + 1
     order = jnp.argsort(problem.x[:, 0]).astype(jnp.int32)
     x, y = problem.x[order, 0], problem.y[order]

@@ -97,7 +97,14 @@ def stationary_point(
     Reference: derived after Ainsworth & Shin (2021), arXiv:2007.07213.
     """
     check_cells(problem, network)
-    tolerance = _checks.positive("tolerance", tolerance)
+    tolerance = jnp.asarray(_checks.positive("tolerance", tolerance), problem.x.dtype)
+    return _stationary_point(problem, network, tolerance)
+
+
+@eqx.filter_jit
+def _stationary_point(
+    problem: Problem, network: TwoLayer, tolerance: Float[Array, ""]
+) -> StationaryPoint:
     q = problem.sample_weights
     root = jnp.sqrt(q)
     x1 = extended(problem.x)

@@ -9,6 +9,7 @@ small least-squares problem that does not depend on K.
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -54,6 +55,11 @@ def sort_data(problem: Problem) -> SortedData:
         [7. 5.]
     """
     check_univariate(problem)
+    return _sort_data(problem)
+
+
+@eqx.filter_jit
+def _sort_data(problem: Problem) -> SortedData:
     order = jnp.argsort(problem.x[:, 0]).astype(jnp.int32)
     q = problem.sample_weights[order]
     return SortedData(order, problem.x[order, 0], problem.y[order], q)
@@ -116,6 +122,13 @@ def univariate_fit(
     """
     check_cells(problem, network)
     check_univariate(problem)
+    return _univariate_fit(data, network, problem)
+
+
+@eqx.filter_jit
+def _univariate_fit(
+    data: SortedData, network: TwoLayer, problem: Problem
+) -> LeastSquares:
     num, width = data.x.shape[0], network.width
     start, stop = active_ranges(network, data.x)
     # A group begins after every cut inside the data.
