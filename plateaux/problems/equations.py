@@ -8,9 +8,11 @@ so an equation on a domain and its boundary conditions are one list of rows, and
 residuals make one squared loss ½ Σ_k q_k (A u − g)_k².
 """
 
+import functools as ft
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -163,7 +165,11 @@ def equation_residual(equation: LinearEquation, network: Network) -> Float[Array
         >>> print(equation_residual(row, u))
         [0.]
     """
-    network = check_equation(equation, network)
+    return _residual(equation, check_equation(equation, network))
+
+
+@ft.partial(jax.jit, inline=True)
+def _residual(equation: LinearEquation, network: TwoLayer) -> Float[Array, " K"]:
     v = inner_weights(network)
     value = neuron_columns(equation, network.activation, v) @ network.c
     if network.p is not None:

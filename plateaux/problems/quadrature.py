@@ -200,6 +200,7 @@ def values_at(
     return values.astype(points.dtype)
 
 
+@jax.jit
 def _product(first: Quadrature, second: Quadrature) -> Quadrature:
     """The product of two rules."""
     one = jnp.repeat(first.points, len(second.weights), axis=0)

@@ -32,6 +32,7 @@ def test_square():
     assert errors.min() < 1.1 * bound
 
 
+@pytest.mark.slow  # one start of it: `test_recording_and_saving`
 def test_step_is_exact():
     errors, _ = final_errors("step", 2)
     assert np.median(errors) < 1e-10
@@ -71,7 +72,9 @@ def no_rise(num, dim, method):
     np.testing.assert_allclose(losses[:, -1], last, rtol=1e-9, atol=1e-20)
 
 
-@pytest.mark.parametrize(("dim", "method"), [(2, "joint"), (1, "exact")])
+@pytest.mark.parametrize(
+    ("dim", "method"), [(2, "joint"), pytest.param(1, "exact", marks=pytest.mark.slow)]
+)
 def test_no_step_raises_the_loss(dim, method):
     no_rise(250, dim, method)
 

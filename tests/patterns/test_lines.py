@@ -1,7 +1,6 @@
 """Local regression lines: closed forms on the parabola, jumps, coupling."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +14,7 @@ from plateaux.patterns import (
     stationary_point,
 )
 
-from ..closeness import assert_close
+from ..closeness import assert_close, lane
 
 
 def parabola(num, step=0.1):
@@ -31,12 +30,18 @@ def suffixes(sizes, step=0.1, kinks=None):
     return px.TwoLayer(ones[:, None], -np.asarray(kinks), ones, [0.0, 0.0])
 
 
+loss_of = jax.jit(px.loss)
+value_and_gradient = jax.jit(
+    jax.value_and_grad(lambda network, problem: px.loss(problem, network))
+)
+
+
 @pytest.mark.parametrize(
     ("sizes", "meet", "inside"),
     [
         ((5, 7), 0.58333333333, True),
         ((5, 8), 0.6, False),
-        ((4, 9), 0.53333333333, False),
+        pytest.param((4, 9), 0.53333333333, False, marks=pytest.mark.slow),
     ],
 )
 def test_where_neighbouring_lines_meet(sizes, meet, inside):
@@ -56,7 +61,7 @@ def test_where_neighbouring_lines_meet(sizes, meet, inside):
     [
         ((5, 5, 5, 5), 0.0028),
         pytest.param((5, 6, 7, 6, 5), 0.00933333333, marks=pytest.mark.slow),
-        ((5, 8, 5), None),
+        ((4, 8, 4, 4), None),
     ],
 )
 def test_minima_of_the_quadratic_family(sizes, loss):
@@ -71,15 +76,15 @@ def test_minima_of_the_quadratic_family(sizes, loss):
     network = px.TwoLayer(
         np.ones((len(bends), 1)), -kinks, bends, [float(lines.slope[0]), line]
     )
-    gradient = jax.grad(lambda net: px.loss(problem, net))(network)
-    size = float(jnp.linalg.norm(jax.flatten_util.ravel_pytree(gradient)[0]))
+    value, gradient = value_and_gradient(network, problem)
+    size = np.sqrt(sum(np.sum(np.asarray(g) ** 2) for g in jax.tree.leaves(gradient)))
     if loss is None:
         assert not np.all(lines.consistent)
         assert size > 1e-3
         return
     assert np.all(lines.consistent)
     assert size < 1e-12
-    np.testing.assert_allclose(px.loss(problem, network), loss, rtol=1e-8)
+    np.testing.assert_allclose(value, loss, rtol=1e-8)
     np.testing.assert_allclose(np.sum(lines.rss) / 2, loss, rtol=1e-8)
     point = stationary_point(problem, network, tolerance=1e-10)
     assert int(point.kind) == StationaryKind.minimum
@@ -113,7 +118,7 @@ def test_the_floor_is_that_of_the_lines():
         np.sum(lines.rss) / 2, cell_fit(problem, network).value, rtol=1e-12
     )
     for g in range(3):
-        members = lines.order[lines.group == g]
+        members = np.asarray(lines.order)[np.asarray(lines.group) == g]
         x, y, q = (
             np.asarray(a)[members]
             for a in (problem.x[:, 0], problem.y, problem.sample_weights)
@@ -132,7 +137,7 @@ def test_without_affine_part_the_first_group_is_zero():
     lines = local_lines(problem, network)
     assert not bool(lines.independent)
     assert (float(lines.fitted_slope[0]), float(lines.fitted_height[0])) == (0, 0)
-    expected = (np.sum(problem.y[:5] ** 2) + float(lines.rss[1])) / 2
+    expected = (np.sum(np.asarray(problem.y)[:5] ** 2) + float(lines.rss[1])) / 2
     np.testing.assert_allclose(cell_fit(problem, network).value, expected, rtol=1e-12)
 
 
@@ -141,8 +146,8 @@ def test_two_kinks_in_a_gap_make_any_jump():
     problem = px.Problem(x[:, None], np.where(x < 4, 0.5 * x, 9 - x))
     one = local_lines(problem, px.TwoLayer([[1.0]], [-3.5], [1.0], [0.0, 0.0]))
     assert not bool(one.consistent[0])
-    ones = jnp.ones(2)
-    two = px.TwoLayer(ones[:, None], -jnp.array([3.3, 3.6]), ones, [0.0, 0.0])
+    ones = np.ones(2)
+    two = px.TwoLayer(ones[:, None], [-3.3, -3.6], ones, [0.0, 0.0])
     lines = local_lines(problem, two)
     assert lines.neurons.tolist() == [2, 0]
     assert bool(lines.consistent[0])
@@ -150,11 +155,11 @@ def test_two_kinks_in_a_gap_make_any_jump():
     alpha, beta = -1.5, 9.0
     second = (-beta - alpha * 3.3) / 0.3
     exact = px.TwoLayer(two.w, two.b, [alpha - second, second], [0.5, 0.0])
-    assert float(px.loss(problem, exact)) < 1e-25
+    assert float(loss_of(problem, exact)) < 1e-25
 
 
 def test_parallel_and_equal_lines():
-    x = np.arange(6.0)
+    x = np.arange(8.0)
     network = px.TwoLayer([[1.0]], [-2.5], [1.0], [0.0, 0.0])
     straight = local_lines(px.Problem(x[:, None], 2 * x + 1), network)
     assert bool(straight.consistent[0])
@@ -164,7 +169,9 @@ def test_parallel_and_equal_lines():
 
 
 def test_one_input_by_itself_has_no_line():
-    problem = px.Problem([[0.0], [0.0], [1.0], [2.0]], [1.0, 3.0, 0.0, 5.0])
+    x, y = np.arange(-1.0, 7.0), np.array([1.0, 3.0, 0.0, 5.0, 1.0, 2.0, 4.0, 0.0])
+    x[0] = 0.0
+    problem = px.Problem(x[:, None], y)
     network = px.TwoLayer([[1.0]], [-0.5], [1.0], [0.0, 0.0])
     lines = local_lines(problem, network)
     assert (float(lines.slope[0]), float(lines.height[0])) == (0, 2)
@@ -175,12 +182,12 @@ def test_one_input_by_itself_has_no_line():
 
 def test_counts_describe_patterns_in_one_dimension():
     """2K patterns: the sign of the slope and the number of active data say which."""
-    x = jnp.array([0.3, -1.0, 2.0, 0.9])[:, None]
+    x = np.array([0.3, -1.0, 2.0, 0.9])[:, None]
     rng = np.random.default_rng(1)
     w, b = rng.normal(size=(2, 4000))
     network = px.TwoLayer(w[:, None], b, np.ones(4000))
     active = np.asarray(pattern(network, x))
-    counts = np.asarray(active_counts(jnp.asarray(active)))
+    counts = np.asarray(active_counts(pattern(network, x)))
     names = set(zip(np.sign(w), counts, strict=True))
     assert len(np.unique(active, axis=0)) == 8
     assert len(
@@ -194,18 +201,18 @@ def test_counts_describe_patterns_in_one_dimension():
 
 
 def test_a_batch_is_a_loop():
-    problem = parabola(10)
-    networks = [suffixes(sizes) for sizes in ((5, 5), (3, 7))]
-    batch = jax.tree.map(lambda *a: jnp.stack(a), *networks)
+    problem = parabola(12)
+    networks = [suffixes(sizes) for sizes in ((5, 7), (3, 9))]
+    batch = jax.tree.map(lambda *a: np.stack(a), *networks)
     look = lambda net: local_lines(problem, net)
     together = jax.jit(jax.vmap(look))(batch)
     for i, net in enumerate(networks):
-        assert_close(jax.tree.map(lambda a, i=i: a[i], together), jax.jit(look)(net))
+        assert_close(lane(together, i), look(net))
 
 
 def test_more_inputs_are_refused():
     with pytest.raises(ValueError, match="one input to have lines, but has 2"):
         local_lines(
-            px.Problem(jnp.ones((3, 2)), jnp.ones(3)),
+            px.Problem(np.ones((3, 2)), np.ones(3)),
             px.TwoLayer([[1.0, 0.0]], [0.0], [1.0]),
         )

@@ -60,6 +60,9 @@ def poisson(dtype=None, size=9):
     )
 
 
+loss = eqx.filter_jit(px.loss)
+
+
 def shallow(key, activation="tanh", in_dim=1, dtype=None):
     options = {"activation": activation, "affine": True, "dtype": dtype}
     return px.networks.he(key, width=5, in_dim=in_dim, bias="normal", **options)
@@ -69,29 +72,45 @@ def shallow(key, activation="tanh", in_dim=1, dtype=None):
 
 
 def test_operators_are_derivatives():
-    x = jnp.array([0.7, -0.4])
-    value, slope, bend = by_hand(np.asarray(x))
+    x = np.array([0.7, -0.4])
+    value, slope, bend = by_hand(x)
     close = lambda found, known: np.testing.assert_allclose(found, known, rtol=1e-14)
-    close(gradient(wavy)(x), slope)
-    close(laplacian(wavy)(x), np.trace(bend))
+
+    @jax.jit
+    def operators(x):
+        first = [derivative(wavy, i)(x) for i in range(2)]
+        second = [[derivative(wavy, i, j)(x) for j in range(2)] for i in range(2)]
+        third = derivative(wavy, 0, 1, 1)(x)
+        jets = [jet(wavy, i)(x) for i in range(2)]
+        return gradient(wavy)(x), laplacian(wavy)(x), first, second, third, jets
+
+    grad, trace, first, second, third, jets = operators(x)
+    close(grad, slope)
+    close(trace, np.trace(bend))
+    close(first, slope)
+    close(second, bend)
+    close(third, -12 * x[0] ** 2 * np.sin(2 * x[1]))
     for i in range(2):
-        close(derivative(wavy, i)(x), slope[i])
-        at = jet(wavy, i)(x)
-        close(at.value, value)
-        close(at.gradient, slope)
-        close(at.change, bend[i])
-        for j in range(2):
-            close(derivative(wavy, i, j)(x), bend[i][j])
-    close(derivative(wavy, 0, 1, 1)(x), -12 * x[0] ** 2 * np.sin(2 * x[1]))
+        close(jets[i].value, value)
+        close(jets[i].gradient, slope)
+        close(jets[i].change, bend[i])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
+)
 def test_operators_keep_the_precision_of_networks(dtype, key):
-    u = px.networks.mlp(key, widths=(4, 3), in_dim=2, activation="tanh", dtype=dtype)
+    options = {"in_dim": 2, "activation": "tanh", "dtype": dtype}
+    u = px.networks.mlp(key, widths=(5, 5), **options)
     x = jnp.array([0.7, -0.4], dtype)
-    found = (gradient(u)(x), laplacian(u)(x), derivative(u, 1, 0)(x), jet(u, 1)(x))
+    found, hessian = jax.jit(
+        lambda u, x: (
+            (gradient(u)(x), laplacian(u)(x), derivative(u, 1, 0)(x), jet(u, 1)(x)),
+            jax.hessian(u)(x),
+        )
+    )(u, x)
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(dtype)}
-    np.testing.assert_allclose(found[1], np.trace(jax.hessian(u)(x)), rtol=1e-4)
+    np.testing.assert_allclose(found[1], np.trace(hessian), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +137,17 @@ def test_operators_refuse(call, error, message):
 def test_loss_is_that_of_the_linear_equation(key):
     problem, u = poisson(), shallow(key)
     inside, ends = problem.parts
-    one = jnp.ones(len(inside.x))
+    one = np.ones(len(inside.x))
     rows = join(
         LinearEquation(
-            inside.x, 3 * inside.x[:, 0], diffusion=one, weights=inside.weights
+            inside.x,
+            3 * np.asarray(inside.x)[:, 0],
+            diffusion=one,
+            weights=inside.weights,
         ),
         LinearEquation(ends.x, [0.5, -0.2], reaction=[1.0, 1.0], weights=ends.weights),
     )
-    np.testing.assert_allclose(px.loss(problem, u), px.loss(rows, u), rtol=1e-13)
+    np.testing.assert_allclose(loss(problem, u), loss(rows, u), rtol=1e-13)
     curvature = eqx.filter_jit(hessian)
     np.testing.assert_allclose(curvature(problem, u), curvature(rows, u), rtol=1e-9)
     assert rows.num_data == problem.num_data == 11
@@ -165,19 +187,25 @@ def test_solution_has_no_residual():
 
 def test_a_batch_is_a_loop(key):
     problem = poisson()
-    nets = eqx.filter_vmap(shallow)(jax.random.split(key, 3))
-    batch = jax.vmap(lambda net: px.loss(problem, net))(nets)
-    one = [jax.tree.map(lambda leaf, i=i: leaf[i], nets) for i in range(3)]
-    loss = eqx.filter_jit(px.loss)
-    np.testing.assert_allclose(batch, [loss(problem, n) for n in one], rtol=1e-13)
-    # and functionals themselves are pytrees of arrays alone: three weights of the ends
-    np.testing.assert_allclose(jax.jit(px.loss)(problem, one[0]), batch[0], rtol=1e-13)
-    scale = jnp.array([0.5, 1.0, 2.0])
+    nets = [shallow(jax.random.fold_in(key, i)) for i in range(3)]
+    several = jax.tree.map(lambda *leaves: np.stack(leaves), *nets)
+    # functionals themselves are pytrees of arrays alone: three weights of the ends
+    scale = np.array([0.5, 1.0, 2.0])
     ends = lambda p: p.parts[1].weights
     weighted = lambda s: eqx.tree_at(ends, problem, s * ends(problem))
-    found = jax.vmap(lambda s: px.loss(weighted(s), one[0]))(scale)
+
+    @jax.jit
+    def batches(problem, several, scale):
+        return (
+            jax.vmap(lambda net: px.loss(problem, net))(several),
+            jax.vmap(lambda s: px.loss(weighted(s), nets[0]))(scale),
+        )
+
+    batch, found = batches(problem, several, scale)
+    alone = jax.jit(px.loss)
+    np.testing.assert_allclose(batch, [alone(problem, n) for n in nets], rtol=1e-13)
     np.testing.assert_allclose(
-        found, [loss(weighted(s), one[0]) for s in scale], rtol=1e-13
+        found, [alone(weighted(s), nets[0]) for s in scale], rtol=1e-13
     )
 
 
@@ -188,9 +216,11 @@ def test_one_step_of_descent_is_the_gradient_by_finite_differences(key):
     problem, u, h, shift = poisson(), shallow(key), 1e-3, 1e-5
     run = px.descend(problem, u, px.gradient_descent(h), num_steps=1)
     assert run.time_unit == problem.time_unit
-    moved = (u.c - run.network.c) / h
-    at = lambda i, s: px.loss(
-        problem, eqx.tree_at(lambda n: n.c, u, u.c.at[i].add(s * shift))
+    c = np.asarray(u.c)
+    moved = (c - run.network.c) / h
+    at = lambda i, s: loss(
+        problem,
+        eqx.tree_at(lambda n: n.c, u, jnp.asarray(c + s * shift * np.eye(5)[i])),
     )
     slopes = [(at(i, 1) - at(i, -1)) / (2 * shift) for i in range(5)]
     # the loss is a quadratic form in c: central differences err by round-off alone
@@ -199,12 +229,15 @@ def test_one_step_of_descent_is_the_gradient_by_finite_differences(key):
 
 @pytest.mark.parametrize(
     ("optimizer", "dtype"),
-    [(optax.adam(1e-2), "float32"), (optax.lbfgs(), "float64")],
+    [
+        (optax.adam(1e-2), "float32"),
+        pytest.param(optax.lbfgs(), "float64", marks=pytest.mark.slow),
+    ],
     ids=["adam", "lbfgs"],
 )
 def test_deep_networks_train(optimizer, dtype, key):
     u = px.networks.mlp(
-        key, widths=(6, 6), in_dim=1, activation="tanh", bias="normal", dtype=dtype
+        key, widths=(5, 5), in_dim=1, activation="tanh", bias="normal", dtype=dtype
     )
     problem, rule = poisson(dtype), gauss_legendre(20, dtype=dtype)
     record = {
@@ -212,36 +245,49 @@ def test_deep_networks_train(optimizer, dtype, key):
         "error": lambda problem, u: solution_error(problem, u, rule),
         "ranks": lambda problem, u: spectra(problem, u, quadrature=rule),
     }
-    run = px.descend(problem, u, optimizer, num_steps=60, record=record)
+    run = px.descend(
+        problem, u, optimizer, num_steps=60, save=px.every(20), record=record
+    )
     assert run.losses.dtype == run.saved["error"].relative.dtype == jnp.dtype(dtype)
     assert run.losses[-1] < 0.1 * run.losses[0]
     parts = run.saved["parts"]
     np.testing.assert_allclose(parts["inside"] + parts["ends"], run.losses, rtol=1e-5)
     shapes = [s.singular_values.shape for s in run.saved["ranks"]]
-    assert shapes == [(len(run.times), 6)] * 2
+    assert shapes == [(len(run.times), 5)] * 2
     last = solution_error(problem, run.network, rule)
     np.testing.assert_allclose(run.saved["error"].relative[-1], last.relative, 1e-5)
 
 
-@pytest.mark.parametrize("deep", [False, True], ids=["two_layer", "mlp"])
+WAY = {"t1": 0.01, "save": px.at([0.0, 0.01]), "method": "explicit"}
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["two_layer", "mlp"],
+)
 def test_smooth_networks_flow(deep, key):
     options = {"in_dim": 1, "activation": "tanh", "bias": "normal"}
     u = shallow(key)
     if deep:
         u = px.networks.mlp(key, widths=(3, 3), **options)
     problem = poisson(size=4)
-    way = {"t1": 0.01, "save": px.at([0.0, 0.01]), "method": "explicit"}
-    run = px.flow(problem, u, **way)
+    run = px.flow(problem, u, **WAY)
     assert run.outcome == px.Outcome.completed
-    np.testing.assert_allclose(run.losses[-1], px.loss(problem, run.network))
+    np.testing.assert_allclose(run.losses[-1], loss(problem, run.network))
     # L(0) − L(T) = ∫‖∇L‖², to the tolerance 1e-8 a step
     assert abs(run.accuracy.energy_residual) < 1e-6 * run.losses[0]
-    if not deep:
-        stiff = px.flow(problem, u, **(way | {"method": "stiff"}))
-        np.testing.assert_allclose(stiff.losses, run.losses, rtol=1e-6)
-        many = jax.tree.map(lambda leaf: leaf[None], u)
-        queued = px.flow_many(problem, many, **way)
-        np.testing.assert_allclose(queued.losses[0], run.losses, rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_stiff_and_queued_flows_are_the_explicit_one(key):
+    problem, u = poisson(size=4), shallow(key)
+    run = px.flow(problem, u, **WAY)
+    stiff = px.flow(problem, u, **(WAY | {"method": "stiff"}))
+    np.testing.assert_allclose(stiff.losses, run.losses, rtol=1e-6)
+    many = jax.tree.map(lambda leaf: leaf[None], u)
+    queued = px.flow_many(problem, many, **WAY)
+    np.testing.assert_allclose(queued.losses[0], run.losses, rtol=1e-10)
 
 
 def test_kinks_train_on_first_derivatives():
