@@ -158,9 +158,10 @@ def best_loss(
             f"Argument `max_fits` must be at least {number} to fit every set of "
             f"{neurons} of {len(patterns)} patterns, but is {limit}."
         )
+    rows = min(_BATCH, max(math.comb(len(patterns), size) for size in sizes))
     lower, upper, best = math.inf, math.inf, np.zeros((neurons, problem.num_data), bool)
     for size in sizes:
-        for sets in _batches(len(patterns), size):
+        for sets in _batches(len(patterns), size, rows):
             active = np.zeros((len(sets), neurons, problem.num_data), bool)
             active[:, :size] = patterns[sets]
             values, failing = _fits(problem, jnp.asarray(active), bool(affine))
@@ -182,12 +183,11 @@ def best_loss(
     )
 
 
-def _batches(number: int, size: int):
-    """Sets of so many indices, in batches of one shape, the last filled up."""
+def _batches(number: int, size: int, num_rows: int):
+    """Sets of so many indices, in batches of so many rows, the last filled up."""
     sets = itertools.combinations(range(number), size)
-    while batch := list(itertools.islice(sets, _BATCH)):
-        short = min(_BATCH, math.comb(number, size)) - len(batch)
-        rows = batch + [batch[-1]] * short
+    while batch := list(itertools.islice(sets, num_rows)):
+        rows = batch + [batch[-1]] * (num_rows - len(batch))
         yield np.array(rows, dtype=int).reshape(len(rows), size)
 
 

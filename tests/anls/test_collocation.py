@@ -89,6 +89,7 @@ def test_a_solution_within_reach_is_found():
     assert found < 0.05
 
 
+@pytest.mark.slow
 def test_two_dimensions():
     side = np.linspace(0.0, 1.0, 9)
     grid = np.stack([a.ravel() for a in np.meshgrid(side, side)], axis=1)
@@ -110,17 +111,17 @@ def test_two_dimensions():
 
 def test_outer_weights_are_the_best_ones():
     rng = np.random.default_rng(0)
-    x = rng.uniform(size=(12, 1))
+    x = rng.uniform(size=(12, 2))
     equation = join(
         LinearEquation(
             x,
             rng.normal(size=12),
             diffusion=rng.normal(size=12),
-            velocity=rng.normal(size=(12, 1)),
+            velocity=rng.normal(size=(12, 2)),
         ),
-        dirichlet([[0.0]], [1.0], weight=2.0),
+        dirichlet([[0.0, 0.0]], [1.0], weight=2.0),
     )
-    network = lane(starts(1, 4, "relu2"), 0)
+    network = lane(starts(1, 4, "relu2", in_dim=2), 0)
     run = px.anls(equation, network, num_steps=1, method=Collocation(exchange=False))
     slope = jax.jit(jax.grad(lambda net: px.loss(equation, net)))(run.network)
     size = float(np.max(np.abs(run.network.c))) + 1

@@ -7,7 +7,6 @@ import pytest
 
 from plateaux.anls import line_search
 
-
 many = jax.jit(jax.vmap(line_search))
 
 

@@ -1,6 +1,7 @@
 """Local regression lines: closed forms on the parabola, jumps, coupling."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -182,7 +183,7 @@ def test_one_input_by_itself_has_no_line():
 
 def test_counts_describe_patterns_in_one_dimension():
     """2K patterns: the sign of the slope and the number of active data say which."""
-    x = np.array([0.3, -1.0, 2.0, 0.9])[:, None]
+    x = jnp.asarray([[0.3], [-1.0], [2.0], [0.9]])
     rng = np.random.default_rng(1)
     w, b = rng.normal(size=(2, 4000))
     network = px.TwoLayer(w[:, None], b, np.ones(4000))

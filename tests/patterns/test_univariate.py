@@ -45,7 +45,7 @@ def test_ranges_are_the_pattern():
     start, stop = active_ranges(network, data.x)
     place = np.arange(NUM)
     ours = (place >= np.asarray(start)[:, None]) & (place < np.asarray(stop)[:, None])
-    np.testing.assert_array_equal(ours, pattern(network, x[:, None]))
+    np.testing.assert_array_equal(ours, pattern(network, jnp.asarray(x[:, None])))
     assert (int(start[0]), int(stop[0])) == (5, NUM)
 
 
