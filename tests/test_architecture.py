@@ -13,6 +13,7 @@ PACKAGE = ROOT / "plateaux"
 # Rooms from the ground up; a room imports only rooms before it.
 ROOMS = [
     "_checks",
+    "_environment",
     "_factorisations",
     "_lengths",
     "_sums",

@@ -113,7 +113,7 @@ def _options(name: str, docstring: str, smoke: Any) -> tuple[Any, Path]:
 
 
 def _manifest(name: str, config: Any, seconds: float, wrong: list[str] | None) -> dict:
-    from ..sweeps.manifest import environment, now
+    from .._environment import environment, now
 
     return {
         "experiment": name,

@@ -22,7 +22,7 @@ def folder() -> Path:
 
 def code_state() -> dict[str, Any]:
     """Which code runs: versions, and in a checkout the commit."""
-    from ..sweeps.manifest import git_state, versions
+    from .._environment import git_state, versions
 
     git = None if folder() == INSTALLED else git_state(folder())
     return {"versions": versions(), "git": git}

@@ -1,19 +1,15 @@
 """The manifest of a store: what was run, with which versions, on what, and when."""
 
-import datetime
 import hashlib
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from .._environment import environment, git_state, now
 from ..patterns import loss_bounds
 from ..problems import Problem
 from ..problems.losses import SquaredError
@@ -24,7 +20,6 @@ from .spec import SweepSpec
 SCHEMA_VERSION = 2
 FILE = "manifest.json"
 _MOST_WORK, _MOST_DATA = 1e9, 2000  # the fits by lines hold K × K arrays
-PACKAGES = ("plateaux", "jax", "jaxlib", "equinox", "optax", "numpy", "zarr", "xarray")
 
 
 def new_manifest(spec: SweepSpec, ready: list[Ready]) -> dict[str, Any]:
@@ -79,32 +74,6 @@ def proven_bounds(ready: list[Ready]) -> dict[str, float]:
     return bounds
 
 
-def environment() -> dict[str, Any]:
-    """Versions and devices of this process."""
-    return {
-        "started": now(),
-        "versions": versions(),
-        "platform": platform.platform(),
-        "device": ", ".join(sorted({str(d.device_kind) for d in jax.devices()})),
-        "num_devices": jax.device_count(),
-        "num_cores": os.cpu_count(),
-    }
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that decide results."""
-    python = {"python": platform.python_version()}
-    return python | {name: version(name) for name in PACKAGES}
-
-
-def version(package: str) -> str | None:
-    """The installed version of a package, None if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def fingerprint(problem: Problem) -> str:
     """SHA-256 of the data, so that a file that changed in between is noticed."""
     digest = hashlib.sha256()
@@ -113,20 +82,6 @@ def fingerprint(problem: Problem) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def git_state(directory: Path = Path()) -> dict[str, Any] | None:
-    """Commit of a folder and whether its checkout has changes; None outside git."""
-    commit = _git(directory, "rev-parse", "HEAD")
-    if commit is None:
-        return None
-    changes = _git(directory, "status", "--porcelain")
-    return {"commit": commit, "dirty": bool(changes)}
-
-
-def now() -> str:
-    """The time in UTC; fine enough to tell two runs apart."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -169,14 +124,3 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{known}; read it with the version of plateaux that wrote it."
         )
     return manifest
-
-
-def _git(directory: Path, *arguments: str) -> str | None:
-    words = ["git", "-C", str(directory), *arguments]
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -3,20 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from .._environment import environment, now, version
 from .errors import SweepError
 from .grid import differences
 from .lanes import Ready
 from .locks import setting_up
-from .manifest import (
-    FILE,
-    environment,
-    fingerprint,
-    new_manifest,
-    now,
-    read_manifest,
-    version,
-    write_manifest,
-)
+from .manifest import FILE, fingerprint, new_manifest, read_manifest, write_manifest
 from .reading import stored_spec
 from .spec import SweepSpec
 from .store import ZARR, Store, marked, one_sentence
