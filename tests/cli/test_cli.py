@@ -33,6 +33,9 @@ lanes = 5
 chunk = 2
 seed = 7
 """
+# one grid point, whose program is compiled soon
+LONG = SPEC.replace("lanes = 5", "lanes = 4000").replace('["he", "pytorch"]', '"he"')
+LONG = LONG.replace("[plateaus]", '[plateaus]\nby = ["slope"]')
 
 
 @pytest.fixture
@@ -157,8 +160,7 @@ def test_dask_without_an_address_is_on_this_machine(words, whole):
 
 @pytest.mark.slow
 def test_interrupted_cluster_leaves_a_sweep_that_resumes(tmp_path):
-    text = SPEC.replace("lanes = 5", "lanes = 2000")
-    interrupted(tmp_path, text, "--dask", "local")
+    interrupted(tmp_path, LONG, "--dask", "local")
 
 
 def test_dry_run(file, tmp_path, capsys):
@@ -273,7 +275,7 @@ def test_help_loads_no_jax():
 
 
 def test_interruption_leaves_a_sweep_that_resumes(tmp_path):
-    interrupted(tmp_path, SPEC.replace("lanes = 5", "lanes = 2000"))
+    interrupted(tmp_path, LONG)
 
 
 def interrupted(tmp_path, text, *words):

@@ -82,6 +82,10 @@ def test_check_says_a_line_each_and_fails_if_one_differs(folder, capsys):
     assert "s): as expected\n" in printed.err
     assert "s): differs:\n  two is 0.5, expected 0.25\n" in printed.err
     assert (folder / "runs" / "experiments" / "smoke" / "one" / "log.txt").exists()
+
+
+def test_check_as_json_takes_each_name_once(folder, capsys, monkeypatch):
+    shelves.pretend(monkeypatch)
     assert cli.main(["experiments", "check", "one", "one", "--json"]) == 0
     printed = capsys.readouterr()
     (one,) = json.loads(printed.out)["experiments"]
@@ -89,7 +93,8 @@ def test_check_says_a_line_each_and_fails_if_one_differs(folder, capsys):
     assert "1 of 1" in printed.err
 
 
-def test_full_size_goes_into_a_folder_of_its_own(folder, capsys):
+def test_full_size_goes_into_a_folder_of_its_own(folder, capsys, monkeypatch):
+    shelves.pretend(monkeypatch)
     words = ["experiments", "check", "one", "--full", "--out", "here"]
     assert cli.main(words) == 0
     manifest = json.loads((folder / "here" / "one" / "manifest.json").read_text())
