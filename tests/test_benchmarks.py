@@ -28,7 +28,9 @@ def benchmark(monkeypatch):
     sys.modules.pop("common", None)
 
 
-def test_descent_compares_equals_and_writes_json(benchmark, tmp_path, monkeypatch):
+def test_descent_compares_equals_and_writes_json(
+    benchmark, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setitem(sys.modules, "torch", None)
     out = tmp_path / "descent.json"
     arguments = ["--lanes", "2", "--width", "3", "--data", "4", "--steps", "10"]
@@ -41,15 +43,6 @@ def test_descent_compares_equals_and_writes_json(benchmark, tmp_path, monkeypatc
     times = result["2 lanes"]["nanoseconds_per_lane_step"]
     assert all(len(t["all"]) == 2 and t["min"] > 0 for t in times.values())
     assert "processor" in result["machine"]
-
-
-def test_descent_says_that_torch_is_missing(benchmark, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    module = benchmark("descent")
-    module.main(
-        "--lanes 1 --width 2 --data 3 --steps 2 --repeats 1 --out".split()
-        + [str(tmp_path / "out.json")]
-    )
     assert "torch: not installed" in capsys.readouterr().out
 
 
@@ -102,9 +95,17 @@ def test_curvature_compares_equals(benchmark, tmp_path, monkeypatch):
     module = benchmark("curvature")
     monkeypatch.setattr(module, "MANY", 2)
     out = tmp_path / "curvature.json"
-    module.main(["--repeats", "1", "--steps", "4", "--times", "2", "--out", str(out)])
+    module.main(["--only", "product", "--repeats", "1", "--out", str(out)])
     result = json.loads(out.read_text())
     assert "jax / ours" in result["product"]["ratios"]
+
+
+@pytest.mark.slow
+def test_curvature_along_a_run_is_that_of_its_matrices(benchmark, tmp_path):
+    out = tmp_path / "curvature.json"
+    arguments = "--only tracking --repeats 1 --steps 4 --times 2".split()
+    benchmark("curvature").main([*arguments, "--out", str(out)])
+    result = json.loads(out.read_text())
     assert result["tracking"]["all converged"]
     assert result["tracking"]["error of largest in units of rho"] < 1e-5
 
@@ -118,12 +119,19 @@ def test_gradients_compares_equals(benchmark):
     }
 
 
-def test_stages_times_flows_and_writes_json(benchmark, tmp_path):
+def test_stages_times_moments_and_writes_json(benchmark, tmp_path):
     out = tmp_path / "stages.json"
-    arguments = "--repeats 2 --horizon 1 --widths 3 9 --width 4 --lanes 2 --places 2"
+    arguments = "--only moments --repeats 2 --horizon 1 --widths 3 9"
     benchmark("stages").main([*arguments.split(), "--out", str(out)])
+    assert json.loads(out.read_text())["moments"]["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_stages_times_flows(benchmark, tmp_path):
+    out = tmp_path / "stages.json"
+    arguments = "--only reference batch --repeats 2 --horizon 1 --width 4 --lanes 2"
+    benchmark("stages").main([*arguments.split(), "--places", "2", "--out", str(out)])
     result = json.loads(out.read_text())
-    assert result["moments"]["ratio"] > 0
     assert result["reference"]["steps"] > 0
     assert result["batch"]["completed"] == 2
 

@@ -1,5 +1,7 @@
 """What the experiment on escapes of chains computes beside the library."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,16 +46,18 @@ def adam(eps):
     return move
 
 
+@functools.cache
 def weights():
-    return np.asarray(depths.chains(DEPTH, LANES).weights)
+    return np.asarray(jax.jit(lambda: depths.chains(DEPTH, LANES))().weights)
 
 
 def test_chains_are_uniform_of_variance_one():
-    found = np.asarray(depths.chains(4, 500).weights)
+    draw = jax.jit(depths.chains, static_argnums=(0, 1, 2))
+    found = np.asarray(draw(4, 500, "float64").weights)
     assert np.abs(found).max() <= 3**0.5
     # 5 standard errors: Var w² = 9/5 − 1
     np.testing.assert_allclose(np.mean(found**2), 1, atol=5 * (0.8 / 2000) ** 0.5)
-    single = depths.chains(4, 500, "float32").weights
+    single = draw(4, 500, "float32").weights
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, found, rtol=1e-6)
 
@@ -113,12 +117,12 @@ def test_in_steps_changes_the_times_alone():
 
 
 def test_optimizers_move_by_their_step_size():
-    gradient = jnp.array([3e-12, -4e-12])
+    gradient, start = np.array([3e-12, -4e-12]), np.zeros(2)
     with jax.numpy_dtype_promotion("standard"):
         for name in ("sign descent", "RMSprop", "Adam"):
             optimizer = depths.OPTIMIZERS[name][0]()
-            start = jnp.zeros(2)
-            update, _ = optimizer.update(gradient, optimizer.init(start), start)
+            first = jax.jit(lambda g, w, o=optimizer: o.update(g, o.init(w), w)[0])
+            update = first(gradient, start)
             size = 0.1 if name == "RMSprop" else 0.01  # no bias correction: /√0.01
             np.testing.assert_allclose(update, [-size, size], err_msg=name)
 

@@ -1,5 +1,6 @@
 """What the experiment on escapes of deep networks computes beside the library."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.optimize import minimize
 import plateaux as px
 from plateaux.experiments import shelf
 
+from .closeness import lane
 from .experiment_files import load
 
 nets = load("escape_networks")
@@ -33,6 +35,11 @@ def told(pictures):
     data = nets.images(pictures, ("train", "labels"), 10)
     runs = ("gradient descent", 0.5, 30), ("Adam", 0.05, 30)
     return data, nets.part_pictures(3, data, runs, (2, 6))
+
+
+def starts(depth, width, lanes, **options):
+    """Networks as the experiment draws them, by one program."""
+    return jax.jit(lambda: nets.starts(depth, width, lanes, **options))()
 
 
 def test_targets_and_the_height_are_those_of_the_claim():
@@ -60,31 +67,35 @@ def test_one_sided_functions_stand_between_the_two_shares():
 
 
 def test_a_lane_is_the_same_however_many_there_are():
-    few, more = nets.starts(2, 2, 2), nets.starts(2, 2, 3)
+    few, more = (starts(2, 2, lanes) for lanes in (2, 3))
     assert few.biases is None
     for mine, theirs in zip(jax.tree.leaves(few), jax.tree.leaves(more), strict=True):
-        np.testing.assert_array_equal(mine, theirs[:2])
-    assert not np.array_equal(few.readout[0], few.readout[1])
+        np.testing.assert_array_equal(mine, np.asarray(theirs)[:2])
+    readout = np.asarray(few.readout)
+    assert not np.array_equal(readout[0], readout[1])
 
 
 def test_weights_have_the_variances_of_the_theory():
-    networks = nets.starts(2, 8, 300)
+    networks = starts(2, 8, 300)
     parts = networks.embedding, networks.weights[1], networks.readout
-    found = [8 * np.var(part) for part in parts]
+    found = [8 * np.var(np.asarray(part)) for part in parts]
     # 2400 draws at least: 5 standard errors of a variance
     np.testing.assert_allclose(found, [1, 2, 1], rtol=5 * (2 / 2400) ** 0.5)
 
 
 def test_residual_branches_have_variance_1_over_d_l_and_are_not_scaled_again():
-    networks = nets.starts(2, 2, 3, **nets.ARCHITECTURES["residual"](32))
-    plain = nets.starts(2, 2, 3)
+    networks = starts(2, 2, 3, **nets.ARCHITECTURES["residual"](32))
+    plain = starts(2, 2, 3)
     for mine, he in zip(networks.weights, plain.weights, strict=True):
+        mine, he = np.asarray(mine), np.asarray(he)
         np.testing.assert_allclose(64 * mine**2, he**2)  # 1/(dL) of 2/d, L = 32
-    network = jax.tree.map(lambda leaf: leaf[0], networks)
-    x, h = jnp.ones(2), network.embedding @ jnp.ones(2)
-    for w in network.weights:
-        h = h + jax.nn.relu(w @ h)
-    np.testing.assert_allclose(network(x), network.readout @ h)
+    network = lane(networks, 0)
+    weights = [np.asarray(w) for w in network.weights]
+    h = np.asarray(network.embedding) @ np.ones(2)
+    for w in weights:
+        h = h + np.maximum(w @ h, 0)
+    found = eqx.filter_jit(network)(np.ones(2))
+    np.testing.assert_allclose(found, np.asarray(network.readout) @ h)
 
 
 @pytest.mark.parametrize(
@@ -99,22 +110,23 @@ def test_residual_branches_have_variance_1_over_d_l_and_are_not_scaled_again():
     ],
 )
 def test_first_steps_of_the_optimizers(name, step):
-    gradient, optimizer = jnp.array([3.0, -4.0]), nets.OPTIMIZERS[name](0.1)
+    optimizer = nets.OPTIMIZERS[name](0.1)
+    first = jax.jit(lambda g: optimizer.update(g, optimizer.init(g), g)[0])
     with jax.numpy_dtype_promotion("standard"):
-        update, _ = optimizer.update(gradient, optimizer.init(gradient), gradient)
+        update = first(np.array([3.0, -4.0]))
     np.testing.assert_allclose(update, step, rtol=1e-6)  # eps = 1e-8
 
 
 def test_a_run_is_descent_against_steps():
-    data, networks = nets.problem(2), nets.starts(2, 2, 2)
+    data, networks = nets.problem(2), starts(2, 2, 2)
     found = nets.run_steps(data, networks, "gradient descent", 0.2, 3)
     np.testing.assert_array_equal(found.times, [[0, 1, 2, 3]] * 2)
-    lane = jax.tree.map(lambda leaf: leaf[1], networks)
-    losses = []
+    one, losses = lane(networks, 1), []
+    slope_of = jax.jit(jax.value_and_grad(px.problems.loss, argnums=1))
     for _ in range(4):
-        value, slope = jax.value_and_grad(px.problems.loss, argnums=1)(data, lane)
-        losses.append(value)
-        lane = jax.tree.map(lambda w, g: w - 0.2 * g, lane, slope)
+        value, slope = slope_of(data, one)
+        losses.append(float(value))
+        one = jax.tree.map(lambda w, g: w - 0.2 * np.asarray(g), one, slope)
     np.testing.assert_allclose(found.losses[1], losses, rtol=1e-12)
     # a height of which 3/4 is the loss of this lane at step 2
     left = nets.tell({}, "lane", found, data, losses[2] / 0.75)

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from .experiment_files import load
 load("rank_staircase")
 starts = load("rank_starts")
 EXPECTED = shelf.expected("rank_starts")["full"]["numbers"]
+draw = jax.jit(starts.draw, static_argnames=("name", "lanes", "width"))
 WORTH = "Spearman over starts"
 
 
@@ -25,7 +27,7 @@ def ranks(networks):
 
 
 def test_training_beforehand_raises_the_rank_and_moves_the_first_layer_alone():
-    networks = starts.draw(starts.BEFOREHAND, 2, width=10)
+    networks = draw(starts.BEFOREHAND, 2, width=10)
     found = starts.beforehand(networks, num_steps=60)
     assert np.all(ranks(found) >= ranks(networks) + 2)
     np.testing.assert_array_equal(found.weights[1], networks.weights[1])
@@ -33,9 +35,7 @@ def test_training_beforehand_raises_the_rank_and_moves_the_first_layer_alone():
 
 
 def test_first_layers_differ_and_the_rest_is_xaviers():
-    made = {
-        name: starts.draw(name, 2, width=4) for name in ("Xavier", "structured, γ = 5")
-    }
+    made = {name: draw(name, 2, width=4) for name in ("Xavier", "structured, γ = 5")}
     for network in made.values():
         np.testing.assert_array_equal(network.weights[1], made["Xavier"].weights[1])
     steep = np.abs(made["structured, γ = 5"].weights[0])

@@ -1,5 +1,6 @@
 """What the experiment on tasks and activations computes beside the library."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import plateaux as px
 from plateaux.experiments import shelf
 
+from .closeness import lane
 from .experiment_files import load
 
 script, tasks = load("rank_tasks"), load("learning_tasks")
@@ -16,7 +18,7 @@ EQUATIONS = ("poisson_1d", "poisson_2d", "burgers", "allen_cahn")
 
 def small(task, activation: str = "tanh"):
     """A network of 4 and 3 neurons that fits the task."""
-    return px.networks.mlp(
+    return eqx.filter_jit(px.networks.mlp)(
         jax.random.key(0),
         widths=(4, 3),
         in_dim=task.problem.in_dim,
@@ -25,6 +27,12 @@ def small(task, activation: str = "tanh"):
         initialiser="xavier",
         readout_bias=True,
     )
+
+
+def zero(task, activation: str = "tanh"):
+    """The same, with all parameters zero."""
+    shapes = eqx.filter_eval_shape(small, task, activation)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape)), shapes)
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -42,11 +50,12 @@ def test_tasks_are_measured_on_their_domain_and_have_relative_errors(name):
         low = np.array([0.0, -1.0] if name == "burgers" else [-1.0] * d)
         assert np.all(np.asarray(rule.points) > low)
         assert np.all(rule.points < 1)
-        np.testing.assert_allclose(jnp.sum(rule.weights), np.prod(1 - low), rtol=1e-13)
+        total = np.sum(np.asarray(rule.weights))
+        np.testing.assert_allclose(total, np.prod(1 - low), rtol=1e-13)
         # enough points for the rank of 50 neurons
         assert len(rule.weights) >= 5 * script.WIDTHS[-1]
-    zero = jax.tree.map(jnp.zeros_like, small(task))
-    np.testing.assert_allclose(task.error(zero), expected, rtol=1e-12)
+    error = jax.jit(lambda network: task.error(network))(zero(task))
+    np.testing.assert_allclose(error, expected, rtol=1e-12)
 
 
 def test_targets():
@@ -58,24 +67,28 @@ def test_targets():
 
 
 def test_starts_differ_and_have_no_biases():
-    many = script.starts(tasks.TASKS["fit_2d"](), "cos", 2)
-    assert not np.any(many.weights[1][0] == many.weights[1][1])
+    many = jax.jit(lambda: script.starts(tasks.TASKS["fit_2d"](), "cos", 2))()
+    first, second = np.asarray(many.weights[1])
+    assert not np.any(first == second)
     assert not any(np.any(b) for b in (*many.biases, many.readout_bias))
 
 
 def test_numbers_are_those_of_the_run():
     task = tasks.TASKS["ritz_1d"]()
-    networks = jax.tree.map(lambda v: v[None], small(task))
+    networks = jax.tree.map(lambda v: jnp.asarray(np.asarray(v)[None]), small(task))
     made = script.train(task, networks, script.optimizer_of("Adam", "ritz_1d"), 4)
-    run = jax.tree.map(lambda v: v[0], made)
+    run = lane(made, 0)
     # by hand: eigenvalues of the Gram matrix, divided by the volume 2
-    phi = np.tanh(jax.vmap(run.network.hidden)(task.rule.points)[-1])
+    hidden = jax.jit(jax.vmap(lambda x: run.network.hidden(x)[-1]))
+    phi = np.tanh(np.asarray(hidden(task.rule.points)))
     gram = phi.T @ (np.asarray(task.rule.weights)[:, None] * phi) / 2
     values = np.linalg.eigvalsh(gram)
     found = script.numbers(run, (1.2 * values[-1], 1.2 * values[-2]))
     assert found["end"] == [0, 1]
-    np.testing.assert_allclose(found["error"], task.error(run.network), rtol=1e-12)
-    np.testing.assert_allclose(found["loss"], px.loss(task.problem, run.network))
+    told = jax.jit(lambda net: (task.error(net), px.loss(task.problem, net)))
+    error, loss = told(run.network)
+    np.testing.assert_allclose(found["error"], error, rtol=1e-12)
+    np.testing.assert_allclose(found["loss"], loss)
     np.testing.assert_allclose(sum(found["parts"].values()), found["loss"])
 
 
@@ -83,7 +96,7 @@ def test_relu_is_refused_where_second_derivatives_count():
     for name in EQUATIONS:
         task = tasks.TASKS[name]()
         with pytest.raises(ValueError, match="second derivative"):
-            px.loss(task.problem, small(task, "relu"))
+            px.loss(task.problem, zero(task, "relu"))
     found, run = script.fill(("allen_cahn", "relu", "Adam"), script.SMOKE)
     assert found == {"refused": True}
     assert run is None
