@@ -3,7 +3,6 @@
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
@@ -20,14 +19,15 @@ def main():
         1,
     )
 
-    x = jnp.linspace(-1, 1, 9)[:, None]
-    problem = px.Problem(x, jnp.sin(3 * x[:, 0]))
+    x = np.linspace(-1, 1, 9)[:, None]
+    problem = px.Problem(x, np.sin(3 * x[:, 0]))
     draw = lambda key: px.networks.he(key, width=3, in_dim=1)
-    networks = jax.vmap(draw)(jax.random.split(jax.random.key(0), 6))
+    keys = lambda: jax.random.split(jax.random.key(0), 6)
+    networks = jax.jit(lambda: jax.vmap(draw)(keys()))()
 
     def losses(networks):
         one = lambda network: px.descend(
-            problem, network, px.gradient_descent(0.05), num_steps=100
+            problem, network, px.gradient_descent(0.05), num_steps=100, watch=False
         )
         return jax.vmap(lambda network: one(network).losses)(networks)
 

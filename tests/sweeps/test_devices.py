@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
-from plateaux.sweeps import open_sweep, over_devices
+from plateaux.sweeps import SweepError, open_sweep, over_devices, status, sweep
 
 HERE = Path(__file__).parent
 FLAGS = os.environ.get("XLA_FLAGS", "")
@@ -46,6 +47,23 @@ def test_two_devices_give_the_bits_of_one(spec, results, tmp_path):
     assert found.dataset.load().identical(results)
 
 
+def test_every_process_trains_its_part(spec, results, tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "sync_global_devices", waited.append)
+    with pytest.raises(SweepError, match="must have a folder"):
+        sweep(spec)
+    for number, chunks in ((1, 3), (0, 6)):
+        monkeypatch.setattr(jax, "process_index", lambda number=number: number)
+        sweep(spec, tmp_path)
+        assert status(tmp_path).chunks_done == chunks
+    found = open_sweep(tmp_path)
+    assert len(found.manifest["runs"]) == len(waited) == 2
+    assert found.manifest["finished"]
+    assert found.dataset.load().identical(results)
+
+
+@pytest.mark.slow
 def test_two_processes_run_one_program_and_share_a_sweep(spec, results, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

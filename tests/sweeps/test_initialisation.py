@@ -48,36 +48,50 @@ def spec_of(**changes):
     return SweepSpec.from_dict(BASE | changes)
 
 
+# Two kinds, each of a depth of its own.
+TWO = {"kind": ["chain", "mlp"], "chain": {"depth": 4}}
+TWO |= {"mlp": {"depth": 2, "width": 3}}
+
+
 @pytest.fixture(scope="module")
 def curved():
-    """Curvature, two kinds and two depths, in memory."""
-    spec = spec_of(method={"name": "initialisation", "curvature": "extremes"})
+    """Curvature of two kinds of networks, in memory."""
+    method = {"name": "initialisation", "curvature": "extremes"}
+    spec = spec_of(method=method, network=TWO)
     return spec, sweep(spec)
 
 
 def test_the_store_holds_the_signals_of_every_lane(curved):
     spec, data = curved
-    assert dict(data.sizes) == {"point": 4, "lane": 5, "layer": 5}
-    assert data["label"].values[3] == "network.kind=mlp, network.depth=4"
+    assert dict(data.sizes) == {"point": 2, "lane": 5, "layer": 4}
+    assert data["label"].values[1] == "network.kind=mlp"
     problem = px.problems.sine(num_data=8)
-    look = eqx.filter_jit(px.diagnostics.signals)
+    draws = (
+        lambda key: px.networks.chain(key, depth=4, initialiser="he"),
+        lambda key: px.networks.mlp(key, widths=(3, 3), in_dim=1, initialiser="he"),
+    )
+
+    @eqx.filter_jit
+    def look(draw, lane):
+        network = draw(jax.random.fold_in(jax.random.key(7), lane))
+        hessian = px.dynamics.hessian(problem, network)
+        return px.diagnostics.signals(problem, network), hessian
+
     for lane in (0, 4):
-        key = jax.random.fold_in(jax.random.key(7), lane)
-        chain = px.networks.chain(key, depth=4, initialiser="he")
-        mlp = px.networks.mlp(key, widths=(3,) * 4, in_dim=1, initialiser="he")
-        for point, network in ((1, chain), (3, mlp)):
-            here, found = data.isel(point=point, lane=lane), look(problem, network)
+        for point, draw in enumerate(draws):
+            here = data.isel(point=point, lane=lane)
+            found, hessian = look(draw, np.int32(lane))
             for name in ("forward", "backward", "gradient"):
                 stored, logs = here[f"log_{name}"].values, getattr(found, name)
                 np.testing.assert_allclose(stored[: logs.size], logs, **FLOAT32)
                 assert np.all(np.isnan(stored[logs.size :]))
             np.testing.assert_allclose(here["loss"], found.loss, **FLOAT32)
-            values = np.linalg.eigvalsh(px.dynamics.hessian(problem, network))
+            values = np.linalg.eigvalsh(hessian)
             ends = here["smallest_eigenvalue"], here["largest_eigenvalue"]
             np.testing.assert_allclose(ends, values[[0, -1]], **FLOAT32)
             assert bool(here["eigenvalues_found"])
             assert bool(here["dead"]) == bool(found.dead)
-    assert data["num_parameters"].values[:, 0].tolist() == [2, 4, 21, 45]
+    assert data["num_parameters"].values[:, 0].tolist() == [4, 21]
     assert data["done"].values.all()
 
 
@@ -93,14 +107,14 @@ def test_folders_resume_merge_and_export(curved, tmp_path):
     assert stored.dataset.load().equals(data)
     assert sweep(spec, first).load().equals(data)
     found = status(first)
-    assert (found.finished, found.failed, found.censored) == (20, 0, 0)
+    assert (found.finished, found.failed, found.censored) == (10, 0, 0)
     lanes, layers = export(out)
     assert (lanes.name, layers.name) == ("lanes.csv", "layers.csv")
     rows = layers.read_text().splitlines()
-    # Two points of 2 and 4 weights, two of 2 and 4 hidden layers and the output.
-    assert len(rows) == 1 + 5 * (2 + 4 + 3 + 5)
+    # A point of 4 weights, one of 2 hidden layers and the output.
+    assert len(rows) == 1 + 5 * (4 + 3)
     assert rows[0].endswith("lane,layer,log_forward,log_backward,log_gradient")
-    assert len(lanes.read_text().splitlines()) == 1 + 20
+    assert len(lanes.read_text().splitlines()) == 1 + 10
     with pytest.raises(SweepError, match="of a report must train, but"):
         report(out)
     with pytest.raises(SweepError, match="is replayed must train"):
@@ -109,27 +123,25 @@ def test_folders_resume_merge_and_export(curved, tmp_path):
 
 def test_densities_are_padded_to_the_largest():
     spec = spec_of(
+        network=TWO,
         method={
             "name": "initialisation",
             "curvature": "density",
             "num_vectors": 3,
             "num_products": 2,
-        }
+        },
     )
     data = sweep(spec)
     assert data.sizes["node"] == 6
     nodes, weights = data["density_nodes"].values, data["density_weights"].values
     ends = data["smallest_eigenvalue"].values, data["largest_eigenvalue"].values
-    # Two and four weights: all eigenvalues; of the others two nodes a vector.
-    for point, known in ((0, 2), (1, 4)):
-        np.testing.assert_allclose(weights[point, :, :known], 1 / known)
-        assert np.all(np.isnan(nodes[point, :, known:]))
-        np.testing.assert_allclose(nodes[point, :, 0], ends[0][point], atol=1e-9)
-        np.testing.assert_allclose(
-            nodes[point, :, known - 1], ends[1][point], atol=1e-9
-        )
-    np.testing.assert_allclose(weights[2:].sum(axis=-1), 1)
-    assert np.all(nodes[2:] <= ends[1][2:, :, None] + 1e-9)
+    # Four weights: all eigenvalues; of the other two nodes a vector.
+    np.testing.assert_allclose(weights[0, :, :4], 1 / 4)
+    assert np.all(np.isnan(nodes[0, :, 4:]))
+    np.testing.assert_allclose(nodes[0, :, 0], ends[0][0], atol=1e-9)
+    np.testing.assert_allclose(nodes[0, :, 3], ends[1][0], atol=1e-9)
+    np.testing.assert_allclose(weights[1].sum(axis=-1), 1)
+    assert np.all(nodes[1] <= ends[1][1, :, None] + 1e-9)
     assert data["eigenvalues_found"].values.all()
 
 
@@ -252,16 +264,19 @@ def test_chains_train():
         plateaus={"max_plateaus": 4},
     )
     data = sweep(spec)
-    draw = lambda lane: px.networks.chain(
-        jax.random.fold_in(jax.random.key(7), lane), depth=3, initialiser="lecun"
-    )
-    run = px.descend(
-        px.problems.sine(num_data=8),
-        draw(3),
-        px.gradient_descent(0.05),
-        num_steps=20,
-        save=px.log_spaced(4),
-    )
+
+    @eqx.filter_jit
+    def descend(key):
+        key = jax.random.fold_in(key, 3)
+        return px.descend(
+            px.problems.sine(num_data=8),
+            px.networks.chain(key, depth=3, initialiser="lecun"),
+            px.gradient_descent(0.05),
+            num_steps=20,
+            save=px.log_spaced(4),
+        )
+
+    run = descend(jax.random.key(7))
     np.testing.assert_allclose(data["loss"].values[0, 3], run.losses, **FLOAT32)
 
 

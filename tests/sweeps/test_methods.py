@@ -1,7 +1,9 @@
 """Sweeps of gradient flow and least squares, alone and beside descent."""
 
+import functools as ft
+
+import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,17 +14,19 @@ from plateaux.sweeps.grid import grid
 from plateaux.sweeps.lanes import _METHOD
 from plateaux.sweeps.summary import OUTCOMES
 
+from ..closeness import lane as lane_of
 from .conftest import tiny
 
 LEFT_OUT = {"step_size": None, "num_steps": None}
 FLOW = LEFT_OUT | {"name": "flow", "t1": 5.0, "rtol": 1e-6, "lanes": 4}
-ANLS = LEFT_OUT | {"name": "anls", "num_steps": 8, "tol": 1e-8}
+ANLS = LEFT_OUT | {"name": "anls", "num_steps": 40, "tol": 1e-8, "patience": 3}
 ALL = {
     "name": ["descent", "flow", "anls"],
     "step_size": 0.05,
-    "num_steps": 20,
-    "t1": 1.0,
+    "num_steps": 100,
+    "t1": 5.0,
     "flow": {"rtol": 1e-6, "lanes": 4},
+    "anls": {"num_steps": 40, "tol": 1e-8, "patience": 3},
 }
 EVENTS = {"keep_events": True, "max_events": 60}
 
@@ -31,10 +35,21 @@ def by(method, **changes):
     return tiny(initialiser={"name": "he"}, method=method, **changes)
 
 
-def start(lane):
-    """Network and key of a lane of the tiny sweep."""
-    key = jax.random.fold_in(jax.random.key(7), lane)
-    return px.networks.he(key, width=3, in_dim=1), key
+def starts(lanes):
+    """Networks of lanes of the tiny sweep, and keys of what their methods draw."""
+
+    def start(lane):
+        key = jax.random.fold_in(jax.random.key(7), lane)
+        network = px.networks.he(key, width=3, in_dim=1)
+        return network, jax.random.fold_in(key, _METHOD)
+
+    return jax.jit(lambda lanes: jax.lax.map(start, lanes))(np.array(lanes, np.int32))
+
+
+def member(runs, i):
+    """The i-th of many runs."""
+    arrays, static = eqx.partition(runs, eqx.is_array)
+    return eqx.combine(lane_of(arrays, i), static)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +65,25 @@ def of_all(tmp_path_factory):
     return folder
 
 
-def test_a_lane_of_flow_is_what_flow_gives(problem):
-    data = sweep(by(FLOW, recording=EVENTS))
-    assert str(data["time_unit"].values[0]) == problem.time_unit
-    for lane in range(5):
-        network, _ = start(lane)
-        save = px.log_spaced(6)
-        run = px.flow(problem, network, t1=5.0, rtol=1e-6, save=save, max_events=60)
-        got = data.isel(point=0, lane=lane)
+# In batches of the same shape as in the sweep: the same programs, and in others
+# roundings may turn a choice.
+CHUNKS = [(0, 1), (2, 3)]
+
+
+def test_lanes_of_flow_are_what_flow_many_gives(problem, of_all):
+    data = open_sweep(of_all).dataset
+    assert str(data["time_unit"].values[1]) == problem.time_unit
+    table_of = eqx.filter_jit(ft.partial(px.plateaus, by="pattern", max_plateaus=10))
+    how = {"t1": 5.0, "rtol": 1e-6, "lanes": 4, "save": px.log_spaced(6)}
+    with jax.default_device(jax.local_devices()[0]):  # as in a sweep
+        runs = [
+            px.flow_many(problem, starts(lanes)[0], **how, max_events=60)
+            for lanes in CHUNKS
+        ]
+    for lane in range(4):
+        run = member(runs[lane // 2], lane % 2)
+        table = table_of(run)
+        got = data.isel(point=1, lane=lane)
         np.testing.assert_allclose(got["times"], run.times, rtol=1e-14)
         np.testing.assert_allclose(got["loss"], run.losses, rtol=1e-9)
         count = int(run.events.count)
@@ -67,27 +93,19 @@ def test_a_lane_of_flow_is_what_flow_gives(problem):
         np.testing.assert_allclose(
             got["event_time"][:count], run.events.time[:count], rtol=1e-8
         )
-        table = px.plateaus(run, by="pattern", max_plateaus=10)
         assert int(got["pattern_count"]) == int(table.count)
         np.testing.assert_allclose(got["pattern_start"], table.start, rtol=1e-8)
 
 
-def test_a_lane_of_least_squares_is_what_anls_gives(problem):
-    data = sweep(by(ANLS))
-    assert str(data["time_unit"].values[0]) == "steps"
-    # in batches of the same shape: in another, roundings may turn a choice
-    train = lambda network, key: px.anls(
-        problem,
-        network,
-        num_steps=8,
-        tol=1e-8,
-        key=jax.random.fold_in(key, _METHOD),
-        save=px.log_spaced(6),
-    )
-    for lanes in [(0, 1), (2, 3)]:
-        starts = [start(lane) for lane in lanes]
-        runs = jax.vmap(train)(*jax.tree.map(lambda *rows: jnp.stack(rows), *starts))
-        got = data.isel(point=0, lane=list(lanes))
+def test_lanes_of_least_squares_are_what_anls_many_gives(problem, of_all):
+    data = open_sweep(of_all).dataset.isel(point=2)
+    assert str(data["time_unit"].values) == "steps"
+    how = {"num_steps": 40, "tol": 1e-8, "patience": 3, "save": px.log_spaced(6)}
+    for lanes in CHUNKS:
+        networks, keys = starts(lanes)
+        with jax.default_device(jax.local_devices()[0]):  # as in a sweep
+            runs = px.anls_many(problem, networks, keys=keys, **how)
+        got = data.isel(lane=list(lanes))
         np.testing.assert_allclose(got["loss"], runs.losses, rtol=1e-7, atol=1e-20)
         np.testing.assert_array_equal(got["pair_flips"], runs.stats.pair_flips)
     # patterns are not watched at every step: there is no table of such plateaus
@@ -112,14 +130,11 @@ def test_all_methods_in_one_grid(of_all):
     np.testing.assert_allclose(loss[0], loss[1], rtol=0.15)
 
 
-def test_a_run_that_converged_has_not_failed(tmp_path):
-    # as many neurons as there are data: fitted exactly, long before the end
-    wide = {"network": {"width": 12}, "sweep": {"lanes": 2}}
-    sweep(by(ANLS | {"num_steps": 40, "patience": 3}, **wide), tmp_path)
-    codes = open_sweep(tmp_path).dataset["outcome"].values
-    assert (codes == OUTCOMES.index("converged")).any()
-    found = status(tmp_path)
-    assert (found.finished, found.failed) == (2, 0)
+def test_a_run_that_converged_has_not_failed(of_all):
+    codes = open_sweep(of_all).dataset["outcome"].values
+    assert (codes[2] == OUTCOMES.index("converged")).any()
+    found = status(of_all)
+    assert (found.finished, found.failed) == (15, 0)
 
 
 def test_a_common_table_of_descent_goes_to_its_optimizers():
@@ -141,14 +156,14 @@ def test_a_common_table_of_descent_goes_to_its_optimizers():
 
 def test_histograms_hold_the_quantiles_of_the_curves():
     recording = {"curves": "histogram", "accuracy": 0.02}
-    method = {"step_size": 0.5, "num_steps": 30}
-    lanes = {"lanes": 50, "chunk": 16}
+    method = {"step_size": 0.5}
+    lanes = {"lanes": 49}
     counted = sweep(by(method, recording=recording, sweep=lanes))
     each = sweep(by(method, sweep=lanes))
     assert "loss" not in counted
     counts = counted["loss_counts"].isel(point=0).sum("part").values
-    # the tail is filled up to 64 lanes, which do not count
-    assert (counts.sum(axis=1) == 50).all()
+    # the tail is filled up to 50 lanes, of which one does not count
+    assert (counts.sum(axis=1) == 49).all()
     levels = [0.1, 0.5, 0.9]
     exact = quantiles(each["loss"].values[0], levels)
     got = histogram_quantiles(counts, 0.02, levels)

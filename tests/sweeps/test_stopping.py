@@ -145,7 +145,7 @@ def test_a_sweep_stops_when_it_has_seen_enough(tmp_path):
 
 def test_a_sweep_in_memory_stops_too():
     rule = {"statistic": "failure", "width": 0.01, "chunks": 1, "budget": 16}
-    data = sweep(tiny(sweep={"lanes": 50, "chunk": 4}, stop=rule))
+    data = sweep(tiny(sweep={"lanes": 50}, stop=rule))
     assert data["done"].values.sum(axis=1).tolist() == [8, 8]
 
 

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import json
 import shutil
 import time
@@ -20,6 +21,7 @@ from plateaux.sweeps.summary import OUTCOMES
 
 from .conftest import tiny
 
+HOW = ("cut", "emptied", "flipped", "lost")
 COLUMNS = ("start", "end", "dwell", "level", "drop", "censored")
 
 
@@ -141,8 +143,15 @@ def test_nothing_is_trained_again(stored, spec, monkeypatch):
     assert before == after
 
 
-@pytest.mark.parametrize("how", ["cut", "emptied", "flipped", "lost"])
-@pytest.mark.parametrize("name", ["loss", "slope_censored", "done"])
+DAMAGES = list(itertools.product(["loss", "slope_censored", "done"], HOW))
+FEW = [("loss", how) for how in HOW] + [("slope_censored", "flipped")]
+FEW += [("done", "flipped"), ("done", "lost")]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [pytest.param(*d, marks=[pytest.mark.slow] * (d not in FEW)) for d in DAMAGES],
+)
 def test_damage_is_found_and_repaired(copied, spec, results, name, how):
     file = chunk_file(copied, spec, name, 1, 2)
     raw = bytearray(file.read_bytes())
