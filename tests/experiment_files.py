@@ -1,8 +1,16 @@
 """The files of experiments/, which is no package, as modules."""
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
+
+import jax
+
+# For what runs once: code that is optimised takes ten times as long to compile.
+quickly = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 
 def load(name: str):

@@ -9,7 +9,7 @@ import pytest
 
 import plateaux as px
 
-from .experiment_files import load
+from .experiment_files import load, quickly
 
 depths = load("escape_depth")
 DEPTH, LANES, STEPS = 3, 6, 120
@@ -48,11 +48,11 @@ def adam(eps):
 
 @functools.cache
 def weights():
-    return np.asarray(jax.jit(lambda: depths.chains(DEPTH, LANES))().weights)
+    return np.asarray(quickly(lambda: depths.chains(DEPTH, LANES))().weights)
 
 
 def test_chains_are_uniform_of_variance_one():
-    draw = jax.jit(depths.chains, static_argnums=(0, 1, 2))
+    draw = quickly(depths.chains, static_argnums=(0, 1, 2))
     found = np.asarray(draw(4, 500, "float64").weights)
     assert np.abs(found).max() <= 3**0.5
     # 5 standard errors: Var w² = 9/5 − 1

@@ -11,7 +11,7 @@ import plateaux as px
 from plateaux.experiments import shelf
 
 from .closeness import lane
-from .experiment_files import load
+from .experiment_files import load, quickly
 
 nets = load("escape_networks")
 EXPECTED = shelf.expected("escape_networks")["full"]["numbers"]
@@ -39,7 +39,7 @@ def told(pictures):
 
 def starts(depth, width, lanes, **options):
     """Networks as the experiment draws them, by one program."""
-    return jax.jit(lambda: nets.starts(depth, width, lanes, **options))()
+    return quickly(lambda: nets.starts(depth, width, lanes, **options))()
 
 
 def test_targets_and_the_height_are_those_of_the_claim():

@@ -10,26 +10,26 @@ import pytest
 
 from plateaux._factorisations import lu, qr, qr_triangle, solve_triangle, solver
 
-from .closeness import assert_close
+from .closeness import assert_close, lane
 
 FILES = sorted((Path(__file__).parents[1] / "plateaux").rglob("*.py"))
 MATRICES = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 5, 5)))
 
 
 def test_lu_rebuilds_its_matrix():
-    for matrix in MATRICES.reshape(-1, 5, 5):
-        factors, order = lu(matrix)
-        lower = jnp.tril(factors, -1) + jnp.eye(5)
-        assert_close(lower @ jnp.triu(factors), matrix[order])
+    for matrix in np.asarray(MATRICES).reshape(-1, 5, 5):
+        factors, order = map(np.asarray, lu(jnp.asarray(matrix)))
+        lower = np.tril(factors, -1) + np.eye(5)
+        assert_close(lower @ np.triu(factors), matrix[order])
 
 
 def test_qr_rebuilds_its_matrix_and_the_triangle_is_its_second_factor():
     tall = MATRICES[0, 0][:, :3]
-    q, r = qr(tall)
+    q, r = map(np.asarray, qr(tall))
     assert_close(q @ r, tall)
-    assert_close(q.T @ q, jnp.eye(3))
-    assert jnp.array_equal(qr_triangle(tall), r)
-    assert jnp.array_equal(r, jnp.triu(r))
+    assert_close(q.T @ q, np.eye(3))
+    assert np.array_equal(qr_triangle(tall), r)
+    assert np.array_equal(r, np.triu(r))
 
 
 @pytest.mark.parametrize("lower", [False, True])
@@ -38,12 +38,13 @@ def test_qr_rebuilds_its_matrix_and_the_triangle_is_its_second_factor():
 def test_triangles_are_solved(lower, transposed, unit_diagonal):
     how = {"lower": lower, "transposed": transposed, "unit_diagonal": unit_diagonal}
     matrix, columns = MATRICES[0, 0], MATRICES[0, 1][:, :2]
-    part = jnp.tril(matrix) if lower else jnp.triu(matrix)
+    part = np.tril(matrix) if lower else np.triu(matrix)
     if unit_diagonal:
-        part = part.at[jnp.diag_indices(5)].set(1.0)
+        np.fill_diagonal(part, 1.0)
     part = part.T if transposed else part
     for target in (columns, columns[:, 0]):
-        assert_close(part @ solve_triangle(matrix, target, **how), target, ulps=1e4)
+        found = np.asarray(solve_triangle(matrix, target, **how))
+        assert_close(part @ found, target, ulps=1e4)
     solve = lambda target: solve_triangle(matrix, target, **how)
     together = jax.vmap(solve, in_axes=1, out_axes=1)(columns)  # one matrix for all
     assert_close(together, solve(columns))
@@ -55,8 +56,8 @@ def test_a_solver_solves_and_has_the_derivatives_of_an_inverse():
     plain = lambda a, y: jnp.linalg.inv(a) @ y @ target
     assert_close(ours(matrix, target), plain(matrix, target), ulps=1e4)
     for derivative in (jax.jacfwd, jax.jacrev):
-        ours_of = derivative(ours, argnums=(0, 1))(matrix, target)
-        plain_of = derivative(plain, argnums=(0, 1))(matrix, target)
+        ours_of = jax.jit(derivative(ours, argnums=(0, 1)))(matrix, target)
+        plain_of = jax.jit(derivative(plain, argnums=(0, 1)))(matrix, target)
         assert_close(ours_of, plain_of, ulps=1e5)
 
 
@@ -66,7 +67,7 @@ def test_batches_of_batches_are_loops(factorise):
     for i in range(2):
         for j in range(3):
             alone = factorise(MATRICES[i, j])
-            assert_close(jax.tree.map(lambda a, i=i, j=j: a[i, j], together), alone)
+            assert_close(lane(lane(together, i), j), alone)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pytest
 import plateaux as px
 from plateaux.experiments import shelf
 
-from .experiment_files import load
+from .experiment_files import load, quickly
 
 study = load("rank_staircase")
 EXPECTED = shelf.expected("rank_staircase")["full"]["numbers"]
 ADAM = optax.adam(1e-3)
-start = functools.cache(jax.jit(study.start, static_argnums=0))
+start = functools.cache(quickly(study.start, static_argnums=0))
 
 
 def pairs(network, optimizer, listed):

@@ -2,18 +2,17 @@
 
 from types import SimpleNamespace
 
-import jax
 import numpy as np
 import pytest
 
 from plateaux.experiments import shelf
 
-from .experiment_files import load
+from .experiment_files import load, quickly
 
 load("rank_staircase")
 starts = load("rank_starts")
 EXPECTED = shelf.expected("rank_starts")["full"]["numbers"]
-draw = jax.jit(starts.draw, static_argnames=("name", "lanes", "width"))
+draw = quickly(starts.draw, static_argnames=("name", "lanes", "width"))
 WORTH = "Spearman over starts"
 
 

@@ -1,6 +1,5 @@
 """What the experiment on tasks and activations computes beside the library."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,16 +9,16 @@ import plateaux as px
 from plateaux.experiments import shelf
 
 from .closeness import lane
-from .experiment_files import load
+from .experiment_files import load, quickly
 
 script, tasks = load("rank_tasks"), load("learning_tasks")
 EQUATIONS = ("poisson_1d", "poisson_2d", "burgers", "allen_cahn")
 
 
-def small(task, activation: str = "tanh"):
-    """A network of 4 and 3 neurons that fits the task."""
-    return eqx.filter_jit(px.networks.mlp)(
-        jax.random.key(0),
+def drawer(task, activation: str = "tanh"):
+    """Draws a network of 4 and 3 neurons that fits the task."""
+    return lambda key: px.networks.mlp(
+        key,
         widths=(4, 3),
         in_dim=task.problem.in_dim,
         out_dim=task.problem.out_dim,
@@ -29,9 +28,14 @@ def small(task, activation: str = "tanh"):
     )
 
 
+def small(task):
+    """Such a network."""
+    return quickly(drawer(task))(jax.random.key(0))
+
+
 def zero(task, activation: str = "tanh"):
     """The same, with all parameters zero."""
-    shapes = eqx.filter_eval_shape(small, task, activation)
+    shapes = jax.eval_shape(drawer(task, activation), jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape)), shapes)
 
 
@@ -67,7 +71,7 @@ def test_targets():
 
 
 def test_starts_differ_and_have_no_biases():
-    many = jax.jit(lambda: script.starts(tasks.TASKS["fit_2d"](), "cos", 2))()
+    many = quickly(lambda: script.starts(tasks.TASKS["fit_2d"](), "cos", 2))()
     first, second = np.asarray(many.weights[1])
     assert not np.any(first == second)
     assert not any(np.any(b) for b in (*many.biases, many.readout_bias))

@@ -1,14 +1,14 @@
 """What the experiment on deep linear networks computes beside the library."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import plateaux as px
 
-from .experiment_files import load
+from .closeness import lane
+from .experiment_files import load, quickly
 
 saddles = load("saddle_to_saddle")
 
@@ -66,14 +66,14 @@ def test_two_aligned_matrices_follow_the_law(data):
 
 
 def test_random_starts_are_small_and_differ(data):
-    networks = jax.jit(lambda: saddles.draw(3, 50))()
+    networks = quickly(lambda: saddles.draw(3, 50))()
     assert networks.biases is None
     inner = np.asarray(networks.weights[1])
     assert inner.shape == (50, 6, 6)
     # 1800 draws of LeCun's weights: 5 standard errors
     wanted = saddles.SCALE[3] ** 2 / 6
     np.testing.assert_allclose(np.var(inner), wanted, rtol=5 * (2 / 1800) ** 0.5)
-    one = jax.tree.map(lambda leaf: leaf[0], networks)
+    one = lane(networks, 0)
     loss = px.problems.loss(data, one)
     np.testing.assert_allclose(loss, saddles.levels()[0], rtol=1e-3)
 

@@ -21,6 +21,9 @@ step_size = 0.05
 num_steps = 20
 [recording]
 num_times = 6
+max_events = 40
+[plateaus]
+max_plateaus = 10
 [sweep]
 lanes = 5
 chunk = 2
