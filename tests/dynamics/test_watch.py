@@ -1,14 +1,15 @@
 """The watch against a list of patterns at every step, and against the exact flow."""
 
+import itertools
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import plateaux as px
 from plateaux.dynamics.trajectory import EventKind
 
-from .. import reference
+from .. import draws, reference
 from ..closeness import lane
 
 
@@ -56,24 +57,32 @@ def noisy_run(num_steps, network, window, max_events=512, width=None):
 
 
 def found(run, num_data=20, step_size=0.8):
-    events = run.events
+    events = jax.tree.map(np.asarray, run.events)
     used = slice(0, int(events.count))
-    steps = np.rint(np.asarray(events.time[used]) / step_size).astype(int)
-    pairs = np.asarray(events.neuron[used]) * num_data + np.asarray(events.datum[used])
+    steps = np.rint(events.time[used] / step_size).astype(int)
+    pairs = events.neuron[used] * num_data + events.datum[used]
     return list(
         zip(steps.tolist(), pairs.tolist(), events.kind[used].tolist(), strict=True)
     )
 
 
-@pytest.mark.parametrize("window", [32, 50, 200])
-@pytest.mark.parametrize("num_steps", [31, 64, 700])
+FAST = [(31, 32), (64, 200), (700, 50)]
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "window"),
+    [
+        case if case in FAST else pytest.param(*case, marks=pytest.mark.slow)
+        for case in itertools.product((31, 64, 700), (32, 50, 200))
+    ],
+)
 @pytest.mark.parametrize("seed", [0, 3])
 def test_events_equal_chains_found_by_hand(seed, num_steps, window):
     _, run = noisy_run(num_steps, reference.network_1d(seed), window)
     patterns = np.asarray(run.saved["pattern"]).reshape(num_steps + 1, -1)
     expected = chains_by_hand(patterns, window)
     assert sorted(found(run)) == expected
-    assert np.all(np.diff(np.asarray(run.events.time[: int(run.events.count)])) >= 0)
+    assert np.all(np.diff(np.asarray(run.events.time)[: int(run.events.count)]) >= 0)
     flips = patterns[1:] != patterns[:-1]
     assert int(run.stats.pair_flips) == flips.sum()
     assert int(run.stats.pattern_changes) == flips.any(axis=1).sum()
@@ -81,7 +90,7 @@ def test_events_equal_chains_found_by_hand(seed, num_steps, window):
 
 def test_the_noisy_runs_do_slide_and_leave():
     """The cases above would prove little without chains that begin and end."""
-    _, run = noisy_run(700, reference.network_1d(3), 32)
+    _, run = noisy_run(700, reference.network_1d(3), 50)
     kinds = [kind for _, _, kind in found(run)]
     assert kinds.count(EventKind.slide) >= 3
     _, pairs, kinds = zip(*found(run), strict=True)
@@ -93,8 +102,8 @@ def test_the_noisy_runs_do_slide_and_leave():
     assert ended
 
 
-def test_deep_networks_are_watched_in_all_layers(key):
-    network = px.networks.mlp(key, widths=(6, 5), in_dim=1, bias="normal")
+def test_deep_networks_are_watched_in_all_layers():
+    network = draws.deep((6, 5), 1)
     problem, run = noisy_run(300, network, 40)
     patterns = np.asarray(run.saved["pattern"])
     assert patterns.shape == (301, 11, 20)
@@ -115,12 +124,13 @@ def test_a_full_table_says_so_and_keeps_counting():
 
 
 def test_unused_rows_are_marked():
-    _, run = noisy_run(64, reference.network_1d(0), 50)
+    _, run = noisy_run(64, reference.network_1d(0), 200)
     unused = slice(int(run.events.count), None)
-    assert jnp.all(jnp.isinf(run.events.time[unused]))
-    assert jnp.all(run.events.neuron[unused] == -1)
-    assert jnp.all(run.events.datum[unused] == -1)
-    assert jnp.all(run.events.kind[unused] == EventKind.none)
+    events = jax.tree.map(np.asarray, run.events)
+    assert np.all(np.isinf(events.time[unused]))
+    assert np.all(events.neuron[unused] == -1)
+    assert np.all(events.datum[unused] == -1)
+    assert np.all(events.kind[unused] == EventKind.none)
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -140,7 +150,7 @@ def test_descent_finds_the_events_of_the_exact_flow(seed):
         num_steps=50_000,
     )
     names = {EventKind.on: "on", EventKind.off: "off", EventKind.slide: "slide"}
-    events = run.events
+    events = jax.tree.map(np.asarray, run.events)
     columns = (events.time, events.neuron, events.datum, events.kind)
     ours = [
         (float(t), (int(n), int(d)), names[int(k)])
@@ -168,9 +178,9 @@ def test_descent_finds_the_events_of_the_exact_flow(seed):
     assert len(theirs) >= 10
 
 
-def test_watch_is_off_for_smooth_activations_unless_asked(key):
+def test_watch_is_off_for_smooth_activations_unless_asked():
     problem = reference.problem_1d()
-    network = px.networks.he(key, width=4, in_dim=1, bias="normal", activation="tanh")
+    network = draws.two_layer(4, 1, activation="tanh")
     off = px.descend(problem, network, px.gradient_descent(0.1), num_steps=40)
     on = px.descend(
         problem, network, px.gradient_descent(0.1), num_steps=40, watch=True
@@ -178,26 +188,25 @@ def test_watch_is_off_for_smooth_activations_unless_asked(key):
     assert off.events is None
     assert off.stats.pair_flips is None
     assert on.events is not None
-    assert jnp.array_equal(off.losses, on.losses)
+    assert np.array_equal(off.losses, on.losses)
 
 
 def test_watching_changes_no_number():
-    _, run = noisy_run(200, reference.network_1d(3), 50)
+    _, run = noisy_run(700, reference.network_1d(3), 50)
     blind = px.descend(
         reference.problem_1d(),
         reference.network_1d(3),
         px.gradient_descent(0.8),
-        num_steps=200,
+        num_steps=700,
         save=px.every(1),
         watch=False,
     )
-    assert jnp.array_equal(run.losses, blind.losses)
+    assert np.array_equal(run.losses, blind.losses)
 
 
 def test_a_batch_gives_what_a_loop_gives():
     networks = [reference.network_1d(seed) for seed in range(5)]
-    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    run = lambda network: noisy_run(300, network, 40)[1]
-    together = jax.vmap(run)(batch)
+    run = lambda network: noisy_run(700, network, 50)[1]
+    together = jax.vmap(run)(draws.stacked(networks))
     for i, network in enumerate(networks):
         assert found(lane(together, i)) == found(run(network))
