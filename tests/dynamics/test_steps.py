@@ -17,6 +17,8 @@ from ..closeness import assert_close
 from ..draws import stacked
 from ..reference import network_1d, problem_1d
 
+ORDER = 16
+
 
 def test_velocities_are_those_of_the_gradient_on_either_side():
     """Where the pair is off, ż is x̃·v̇ of plain gradient descent; likewise on."""
@@ -34,7 +36,7 @@ def test_velocities_are_those_of_the_gradient_on_either_side():
 
 def test_a_step_is_the_flow_where_nothing_happens():
     problem, network = problem_1d(), network_1d(0)
-    step = flow_step(problem, network, modes_of(problem, network), 0.02)
+    step = flow_step(problem, network, modes_of(problem, network), 0.02, ORDER)
     run = px.flow(problem, network, t1=0.02, rtol=1e-13)
     assert int(step.event.which) == -1
     assert int(run.events.count) == 0
@@ -46,7 +48,7 @@ def test_a_step_sees_the_first_event():
     """Seed 0: neuron 1 leaves datum 10 at 0.890317056 (section 9 of the notes)."""
     problem, network = problem_1d(), network_1d(0)
     before = px.flow(problem, network, t1=0.7, rtol=1e-13).network
-    step = flow_step(problem, before, modes_of(problem, before), 0.3, 16)
+    step = flow_step(problem, before, modes_of(problem, before), 0.3, ORDER)
     assert int(step.event.which) == 1 * 20 + 10
     assert abs(0.7 + 0.3 * float(step.event.tau) - 0.890317056) < 1e-8
 
@@ -65,7 +67,7 @@ def test_a_convex_kink_between_opposite_velocities_slides():
 
 def test_steps_vectorise_and_differentiate():
     problem, nets = problem_1d(), [network_1d(0), network_1d(1)]
-    one = lambda n: flow_step(problem, n, modes_of(problem, n), 0.02).network.c
+    one = lambda n: flow_step(problem, n, modes_of(problem, n), 0.02, ORDER).network.c
     total = lambda n: (jnp.sum(one(n)), one(n))
     slopes, both = jax.jit(jax.vmap(jax.grad(total, has_aux=True)))(stacked(nets))
     assert_close(np.asarray(both)[1], one(nets[1]), ulps=256)

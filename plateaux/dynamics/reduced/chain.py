@@ -15,12 +15,12 @@ or ln(a_1/a_0) for L = 2; with E[x²] = 1 it is about 1/((L−2) ū w_0^{L−2})
 is (a²/2) ₂F₁(1, 2/L; 1 + 2/L; z).
 """
 
-import functools as ft
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ... import _checks
@@ -160,7 +160,8 @@ class ChainLaw(eqx.Module):
         start = logit_of_log(start - limit)
         begun = time > 0
         log_tau = jnp.log(jnp.where(begun, time, 1)) + log_rate
-        found = _logit_at(self.depth, start, log_tau + (2 - 2 / self.depth) * limit)
+        log_tau = log_tau + (2 - 2 / self.depth) * limit
+        found = _logit_at(_as_number(self.depth, start), start, log_tau)
         return jnp.where(begun, found, start)
 
     def _with(self, value: Any) -> list[Float[Array, "..."]]:
@@ -182,11 +183,17 @@ def logit_of_log(log_z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def _log_time(depth: int, start, end, log_target, log_rate) -> Float[Array, "..."]:
     """The logarithm of t = ∫/(c ū^p) between two logits of u/ū."""
-    return _log_integral(depth, start, end) - (2 - 2 / depth) * log_target - log_rate
+    log_integral = _log_integral(_as_number(depth, start), start, end)
+    return log_integral - (2 - 2 / depth) * log_target - log_rate
 
 
-@ft.partial(jax.jit, static_argnums=0)
-def _log_integral(depth: int, start, end) -> Float[Array, "..."]:
+def _as_number(depth: int, like: Array) -> np.ndarray:
+    """L as an argument of programs, which all depths share."""
+    return np.asarray(depth, like.dtype)
+
+
+@jax.jit
+def _log_integral(depth, start, end) -> Float[Array, "..."]:
     r"""Logarithm of ∫ da/(a^{L−1}(1 − a^L)) from one logit of z = a^L to another.
 
     The terms are ∫ a^{1−L} da, ∫ a da, and the rest of the sum.
@@ -201,22 +208,22 @@ def _log_integral(depth: int, start, end) -> Float[Array, "..."]:
     return jnp.where(end > start, total, -jnp.inf)
 
 
-def _log_power_integral(m: int, log_a0, growth) -> Float[Array, "..."]:
+def _log_power_integral(m, log_a0, growth) -> Float[Array, "..."]:
     """Logarithm of ∫ a^{m−1} da from a_0 to a_0 e^growth, without overflow."""
     exponent = jnp.abs(m * growth)
     curved = exponent > 0
     ratio = -jnp.expm1(-exponent) / jnp.where(curved, exponent, 1)
     ratio = jnp.where(curved, ratio, 1)
-    return m * log_a0 + max(m, 0) * growth + jnp.log(growth * ratio)
+    return m * log_a0 + jnp.maximum(m, 0) * growth + jnp.log(growth * ratio)
 
 
-def _rest(depth: int, logit, log_z) -> Float[Array, "..."]:
+def _rest(depth, logit, log_z) -> Float[Array, "..."]:
     """a²/L Σ_{j≥1} z^j/(j + 2/L) = ∫_0^a s^{L+1}/(1 − s^L) ds."""
     return jnp.exp(2 / depth * log_z) / depth * fractions_sum(2 / depth, logit)
 
 
-@ft.partial(jax.jit, static_argnums=0)
-def _logit_at(depth: int, start, log_tau) -> Float[Array, "..."]:
+@jax.jit
+def _logit_at(depth, start, log_tau) -> Float[Array, "..."]:
     """The logit at which the integral is e^`log_tau`, with derivatives."""
     fixed = jax.lax.stop_gradient((start, log_tau))
     found = _bisected(depth, *fixed)
@@ -235,7 +242,7 @@ def _logit_at(depth: int, start, log_tau) -> Float[Array, "..."]:
     return jnp.where(saturated, late + depth * over, found + step)
 
 
-def _bisected(depth: int, start, log_tau) -> Float[Array, "..."]:
+def _bisected(depth, start, log_tau) -> Float[Array, "..."]:
     def halve(_, bracket):
         low, high = bracket
         middle = (low + high) / 2

@@ -81,15 +81,18 @@ def cubic_drive(problem: Problem, activation: Activation) -> CubicDrive:
     """
     small = small_weights(problem, activation)
     _check_odd(activation)
+    return _drive(problem, small.direction, small.cubic)
+
+
+@eqx.filter_jit
+def _drive(problem: Problem, direction: Array, cubic: float) -> CubicDrive:
     x1, q = extended(problem.x), problem.sample_weights
-    weighted = q * affine_fit(problem).residual * (x1 @ small.direction) ** 2
+    weighted = q * affine_fit(problem).residual * (x1 @ direction) ** 2
     pull = weighted @ x1
-    moment = pull @ small.direction
+    moment = pull @ direction
     # Against the terms of the sums, which may cancel to rounding.
     scale = jnp.abs(weighted) @ jnp.abs(x1)
-    return CubicDrive(
-        moment, small.cubic / 2 * moment, is_parallel(pull, small.direction, scale)
-    )
+    return CubicDrive(moment, cubic / 2 * moment, is_parallel(pull, direction, scale))
 
 
 def _check_odd(activation: Activation) -> None:

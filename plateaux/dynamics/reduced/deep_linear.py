@@ -95,20 +95,28 @@ def linear_modes(problem: Problem, *, depth: Any, start: Any) -> LinearModes:
         )
     depth = _checks.count("depth", depth)
     _checks.positive("start", start)
+    rate, off, power, (left, values, right) = _decomposed(problem)
+    _check_white(off, rate)
+    size = _rank(values)
+    values, target = values[:size], values[:size] / rate
+    u0 = jnp.broadcast_to(jnp.asarray(start, target.dtype), target.shape)
+    _check_start(u0, target)
+    floor = power - jnp.sum(values**2) / (2 * rate)
+    law = ChainLaw(depth, target, jnp.full_like(target, rate), jnp.log(u0))
+    return LinearModes(law, jnp.maximum(floor, 0), left[:, :size], right[:size].T)
+
+
+@eqx.filter_jit
+def _decomposed(problem: Problem):
+    """c, how far E[xxᵀ] is from cI, ½ E‖y‖² and the singular modes of E[yxᵀ]."""
     q = problem.sample_weights
     y = problem.y if problem.y.ndim == 2 else problem.y[:, None]
     weighted = q[:, None] * problem.x
     second = problem.x.T @ weighted
     rate = jnp.trace(second) / len(second)
-    _check_white(second, rate)
-    left, values, right = jnp.linalg.svd(y.T @ weighted, full_matrices=False)
-    size = _rank(values)
-    values, target = values[:size], values[:size] / rate
-    u0 = jnp.broadcast_to(jnp.asarray(start, target.dtype), target.shape)
-    _check_start(u0, target)
-    floor = q @ jnp.sum(y**2, axis=1) / 2 - jnp.sum(values**2) / (2 * rate)
-    law = ChainLaw(depth, target, jnp.full_like(target, rate), jnp.log(u0))
-    return LinearModes(law, jnp.maximum(floor, 0), left[:, :size], right[:size].T)
+    off = jnp.max(jnp.abs(second - rate * jnp.eye(len(second), dtype=second.dtype)))
+    power = q @ jnp.sum(y**2, axis=1) / 2
+    return rate, off, power, jnp.linalg.svd(y.T @ weighted, full_matrices=False)
 
 
 def _last_axis(time: Any, like: Array) -> Array:
@@ -131,8 +139,7 @@ def _rank(values: Array) -> int:
     return size
 
 
-def _check_white(second: Array, rate: Array) -> None:
-    off = jnp.max(jnp.abs(second - rate * jnp.eye(len(second), dtype=second.dtype)))
+def _check_white(off: Array, rate: Array) -> None:
     if _checks.is_concrete(off) and not bool(off <= _OFF_WHITE * rate):
         raise ValueError(
             "Argument `problem` must have white inputs, E[xxᵀ] = cI, but that is off "

@@ -8,6 +8,7 @@ weights q of the problem, x̃ = (x, 1), v_i = (w_i, b_i), and r = y − f.
 import math
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -69,6 +70,22 @@ def small_weights(problem: Problem, activation: Activation) -> SmallWeights:
     Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     check_squared(problem)
+    slope, bend, cubic = _checked_derivatives(activation)
+    return SmallWeights(*_moments(problem, slope), slope, bend, cubic)
+
+
+@eqx.filter_jit
+def _moments(problem: Problem, slope: float) -> tuple[Array, Array, Array, Array]:
+    """z, ẑ, S and λ."""
+    x1, q = extended(problem.x), problem.sample_weights
+    z = (q * problem.y) @ x1
+    length = jnp.sqrt(jnp.sum(z**2))
+    direction = math.copysign(1, slope) * z / jnp.where(length > 0, length, 1)
+    return z, direction, (q[:, None] * x1).T @ x1, abs(slope) * length
+
+
+def _checked_derivatives(activation: Activation) -> tuple[float, float, float]:
+    """φ'(0), φ''(0), φ'''(0) of an activation that has a reduced model."""
     value, slope, bend, cubic = derivatives_at_zero(activation)
     if not is_linear_at_zero(activation):
         raise ValueError(
@@ -76,12 +93,7 @@ def small_weights(problem: Problem, activation: Activation) -> SmallWeights:
             f"reduced model, but is {activation} with φ(0) = {value:g} and φ'(0) = "
             f"{slope:g}; take tanh, erf, sin, gelu or identity."
         )
-    x1, q = extended(problem.x), problem.sample_weights
-    z = (q * problem.y) @ x1
-    length = jnp.sqrt(jnp.sum(z**2))
-    direction = math.copysign(1, slope) * z / jnp.where(length > 0, length, 1)
-    moments = (q[:, None] * x1).T @ x1
-    return SmallWeights(z, direction, moments, abs(slope) * length, slope, bend, cubic)
+    return slope, bend, cubic
 
 
 def check_squared(problem: Any) -> None:
@@ -108,7 +120,7 @@ def check_model(problem: Problem, network: Any) -> None:
         )
     check_squared(problem)
     check_match(problem, network)
-    small_weights(problem, network.activation)
+    _checked_derivatives(network.activation)
     if network.p is not None:
         raise ValueError(
             "Argument `network` must have no affine part `p` to have a reduced model, "
@@ -185,6 +197,11 @@ def affine_fit(problem: Problem) -> AffineFit:
     Reference: after Chen, Luo & Wang (2024), arXiv:2410.20119.
     """
     check_squared(problem)
+    return _affine_fit(problem)
+
+
+@eqx.filter_jit
+def _affine_fit(problem: Problem) -> AffineFit:
     x1, q = extended(problem.x), problem.sample_weights
     root = jnp.sqrt(q)
     matrix = root[:, None] * x1
