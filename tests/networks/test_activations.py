@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,57 +55,85 @@ def test_the_table_of_values_is_complete():
     assert set(VALUES) == set(AT_ZERO) == set(ACTIVATIONS)
 
 
+H, TINY = 1e-6, 1e-12
+FAR = SMOOTH[np.abs(SMOOTH) > 10 * H]
+POINTS = {
+    "Z": Z,
+    "before": FAR - H,
+    "after": FAR + H,
+    "far": FAR,
+    "sides": np.array([-TINY, TINY]),
+    "smooth": SMOOTH,
+    "thrice": 3 * SMOOTH,
+}
+
+
+@functools.cache
+def looks(name):
+    """Value, derivatives and those of autodiff at all points, in one program."""
+    phi = ACTIVATIONS[name]
+
+    @jax.jit
+    def at(z):
+        autodiff = [jax.vmap(f)(z) for f in (jax.grad(phi), jax.grad(jax.grad(phi)))]
+        return phi(z), phi.derivative(z), phi.second_derivative(z), *autodiff
+
+    found = np.stack(at(np.concatenate(list(POINTS.values()))))
+    ends = np.cumsum([len(z) for z in POINTS.values()])[:-1]
+    return dict(zip(POINTS, np.split(found, ends, axis=1), strict=True))
+
+
 @each
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values(name, dtype):
-    z = jnp.asarray(Z, dtype)
-    value = ACTIVATIONS[name](z)
+    z = Z.astype(dtype)
+    single = dtype == np.float32
+    value = jax.jit(ACTIVATIONS[name])(z) if single else looks(name)["Z"][0]
     assert value.dtype == dtype
-    tol = 16 * float(jnp.finfo(dtype).eps)
-    expected = VALUES[name](np.asarray(z))
-    np.testing.assert_allclose(value, expected, rtol=tol, atol=tol)
+    tol = 16 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(value, VALUES[name](z), rtol=tol, atol=tol)
 
 
 @each
 def test_derivative_is_that_of_autodiff(name):
-    phi = ACTIVATIONS[name]
-    derivative = phi.derivative(jnp.asarray(Z))
-    np.testing.assert_allclose(derivative, slopes(phi, Z), rtol=1e-13, atol=1e-14)
+    _, derivative, _, slopes, _ = looks(name)["Z"]
+    np.testing.assert_allclose(derivative, slopes, rtol=1e-13, atol=1e-14)
 
 
 @each
 def test_second_derivative_is_that_of_autodiff(name):
+    _, _, second, _, bends = looks(name)["Z"]
+    np.testing.assert_allclose(second, bends, rtol=1e-12, atol=1e-14)
+    single = jax.ShapeDtypeStruct((2,), jnp.float32)
     phi = ACTIVATIONS[name]
-    second = phi.second_derivative(jnp.asarray(Z))
-    np.testing.assert_allclose(second, slopes(jax.grad(phi), Z), rtol=1e-12, atol=1e-14)
-    assert phi.second_derivative(jnp.ones(2, jnp.float32)).dtype == jnp.float32
+    for f in (phi, phi.derivative, phi.second_derivative):
+        assert jax.eval_shape(f, single).dtype == jnp.float32
 
 
 @each
 def test_derivative_is_that_of_central_differences_away_from_kinks(name):
-    phi, h = ACTIVATIONS[name], 1e-6
-    z = jnp.asarray(SMOOTH[np.abs(SMOOTH) > 10 * h])
-    differences = (phi(z + h) - phi(z - h)) / (2 * h)
+    at = looks(name)
+    differences = (at["after"][0] - at["before"][0]) / (2 * H)
     # Truncation h² φ''' and rounding eps |φ|/h, |φ| ≤ 30.
-    np.testing.assert_allclose(phi.derivative(z), differences, atol=1e-8)
+    np.testing.assert_allclose(at["far"][1], differences, atol=1e-8)
 
 
 @each
 def test_convention_at_zero(name):
-    phi, zero = ACTIVATIONS[name], jnp.zeros(())
     value, derivative = AT_ZERO[name]
-    assert float(phi(zero)) == pytest.approx(value, abs=1e-15)
-    assert float(phi.derivative(zero)) == pytest.approx(derivative, abs=1e-15)
-    assert float(jax.grad(phi)(zero)) == pytest.approx(derivative, abs=1e-15)
+    found = looks(name)["Z"][:, list(Z).index(0.0)]
+    assert found[0] == pytest.approx(value, abs=1e-15)
+    assert found[1] == pytest.approx(derivative, abs=1e-15)
+    assert found[3] == pytest.approx(derivative, abs=1e-15)
 
 
 @each
 def test_flags_say_what_the_function_does(name):
-    phi, z, h = ACTIVATIONS[name], jnp.asarray(SMOOTH), 1e-12
-    sides = jnp.array([-h, h])
-    jumps = [jnp.abs(jnp.diff(f(sides)))[0] > 0.1 for f in (phi, phi.derivative)]
-    assert phi.kinked == any(map(bool, jumps))
-    assert phi.homogeneous == bool(jnp.allclose(phi(3 * z), 3 * phi(z), rtol=1e-12))
+    phi, at = ACTIVATIONS[name], looks(name)
+    jumps = np.abs(np.diff(at["sides"][:2], axis=1)) > 0.1
+    assert phi.kinked == np.any(jumps)
+    thrice = 3 * at["smooth"][0]
+    assert phi.homogeneous == np.allclose(at["thrice"][0], thrice, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
