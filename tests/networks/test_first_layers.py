@@ -57,12 +57,18 @@ def epsilon_rank(phi, w, b, eps=1e-6):
 
 @each
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(1, 1), (D, 5)])
-def test_shapes_and_one_key_in_both_precisions(name, fan_in, fan_out):
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_shapes_and_dtypes(name, fan_in, fan_out, dtype):
     size = {"fan_in": fan_in, "fan_out": fan_out}
-    single, double = (layer(name, **size, dtype=d) for d in (jnp.float32, jnp.float64))
-    assert [a.shape for a in double] == [(fan_out, fan_in), (fan_out,)]
+    drawn = jax.eval_shape(lambda: FIRST_LAYERS[name](KEY, **size, dtype=dtype))
+    assert [a.shape for a in drawn] == [(fan_out, fan_in), (fan_out,)]
+    assert {a.dtype for a in drawn} == {jnp.dtype(dtype)}
+
+
+@each
+def test_one_key_in_both_precisions(name):
+    single, double = (layer(name, fan_out=5, dtype=d) for d in ("float32", "float64"))
     for a, b in zip(single, double, strict=True):
-        assert (a.dtype, b.dtype) == (np.float32, np.float64)
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6)
 
 

@@ -110,12 +110,19 @@ def test_batch_normalised_trains_with_the_gradient_of_its_loss():
     problem = px.Problem(X, np.sin(X[:, 0]))
     step = lambda net, h: eqx.tree_at(lambda n: n.weights[1], net, W[1] + h * V)
     V = rng.normal(size=(4, 4))
-    gradient = px.dynamics.evaluate_unwatched(problem, BATCH).gradient
-    up, down = (px.problems.loss(problem, step(BATCH, h)) for h in (1e-6, -1e-6))
+    look = jax.jit(lambda net: px.dynamics.evaluate_unwatched(problem, net)[:2])
+    gradient = look(BATCH)[1]
+    up, down = (look(step(BATCH, h))[0] for h in (1e-6, -1e-6))
     slope = np.sum(gradient.weights[1] * V)
     np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-7)
     run = px.descend(problem, BATCH, px.gradient_descent(0.1), num_steps=50)
     assert run.losses[-1] < 0.5 * run.losses[0]
+
+
+@pytest.mark.slow
+def test_batch_normalised_descent_tends_to_its_flow():
+    problem = px.Problem(X, np.sin(X[:, 0]))
+    run = px.descend(problem, BATCH, px.gradient_descent(0.1), num_steps=50)
     flow = px.flow(problem, BATCH, t1=5.0)
     # descent with a tenth of the step size is nearer to the flow
     fine = px.descend(problem, BATCH, px.gradient_descent(0.01), num_steps=500)
@@ -195,7 +202,13 @@ def test_layer_norm_ignores_the_scale_of_its_weights():
 # --- drawing -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+def few(names, *fast):
+    """Schemes share all but their draws: the others are slow."""
+    slow = lambda name: pytest.param(name, marks=pytest.mark.slow)
+    return [name if name in fast else slow(name) for name in names]
+
+
+@pytest.mark.parametrize("name", few(SCHEMES, "he", "orthogonal", "pytorch"))
 def test_every_layer_is_drawn_by_the_scheme(name):
     key = jax.random.key(3)
     net = mlp(key, widths=(5, 4), in_dim=3, initialiser=name, readout_bias=True)
@@ -212,7 +225,7 @@ def test_every_layer_is_drawn_by_the_scheme(name):
     np.testing.assert_array_equal(net.readout_bias, drawn[2][1][0])
 
 
-@pytest.mark.parametrize("name", ["he", "orthogonal", "pytorch"])
+@pytest.mark.parametrize("name", few(["he", "orthogonal", "pytorch"], "pytorch"))
 def test_many_equal_layers_are_drawn_as_few_are(name):
     key = jax.random.key(3)
     net = mlp(key, widths=(5,) * 6, in_dim=3, initialiser=name, hidden_scale=0.5)
