@@ -13,7 +13,8 @@ from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import check_match
 from ..problems.task import Task
-from . import deep_flow as deep, kinked_state as kinked
+from . import kinked_state as kinked
+from .deep_flow import deep_flow
 from .equal_data import merge_equal, name_data
 from .flow_arguments import Arguments, checked, is_deep, is_kinked
 from .flow_results import (
@@ -254,7 +255,7 @@ def _smooth(
 
 @eqx.filter_jit
 def _deep(problem, network, arguments: Arguments, record) -> Trajectory:
-    run = deep.deep_flow(
+    run = deep_flow(
         problem,
         network,
         times=arguments.times,

@@ -12,7 +12,9 @@ from .. import _checks
 from ..networks.network import Network
 from ..problems.problem import Problem, check_match
 from ..problems.task import Task
-from . import deep_flow as deep, kinked_state as kinked, smooth_flow as smooth
+from . import deep_state as deep, kinked_state as kinked, smooth_flow as smooth
+from .deep_flow import finished_flow
+from .deep_steps import attempt
 from .equal_data import merge_equal, name_data
 from .flow_arguments import Arguments, checked, is_deep, is_kinked
 from .flow_results import deep_trajectory, smooth_trajectory, trajectory_of
@@ -248,7 +250,7 @@ def _deep_step(shared, kind: int) -> Callable[[deep.State], deep.State]:
     field = _deep_field(*shared)
 
     def step(state: deep.State) -> deep.State:
-        running, new = deep.is_running(field, state), deep.attempt(field, state)
+        running, new = deep.is_running(field, state), attempt(field, state)
         return jax.tree.map(lambda a, b: jnp.where(running, a, b), new, state)
 
     return step
@@ -295,5 +297,5 @@ _SMOOTH = _Way(
 _DEEP = _Way(
     _deep_start,
     Process(_deep_step, _deep_is_running, _one_kind, _at_the_end, round=8, rounds=50),
-    _finished(_deep_field, deep.finished_flow, deep_trajectory),
+    _finished(_deep_field, finished_flow, deep_trajectory),
 )

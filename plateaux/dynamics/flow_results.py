@@ -12,7 +12,8 @@ from ..networks.network import Network
 from ..networks.two_layer import TwoLayer, imbalance_drift
 from ..problems.problem import Problem, loss
 from ..problems.task import Task
-from . import deep_flow as deep, kinked_state as kinked
+from . import deep_state as deep, kinked_state as kinked
+from .deep_flow import DeepFlow
 from .flow_arguments import Arguments
 from .smooth_flow import SmoothFlow
 from .trajectory import Accuracy, EventKind, Events, Outcome, Stats, Trajectory
@@ -124,7 +125,7 @@ def smooth_trajectory(
 
 
 def deep_trajectory(
-    problem, network, arguments: Arguments, run: deep.DeepFlow, record
+    problem, network, arguments: Arguments, run: DeepFlow, record
 ) -> Trajectory:
     """The trajectory of the flow of an `MLP` with a kinked activation."""
     times = arguments.times

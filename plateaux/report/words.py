@@ -7,7 +7,7 @@ from typing import Any
 from ..plot._axes import short_number as number
 from ..stages import plateaus
 from ..statistics import Interval
-from ..sweeps.spec import hidden_widths
+from ..sweeps.spec_tables import hidden_widths
 
 MEANING = {
     "slope": "A maximal interval of saved times on which the loss falls slowly on log "

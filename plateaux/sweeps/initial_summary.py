@@ -18,7 +18,8 @@ from ..statistics import (
 from .errors import SweepError
 from .grid import find_point
 from .lanes import make_problem
-from .spec import SweepSpec, hidden_widths, num_layers
+from .spec import SweepSpec
+from .spec_tables import hidden_widths, num_layers
 
 QUARTILES = (0.25, 0.5, 0.75)
 _NORMS = ("log_forward", "log_backward", "log_gradient")

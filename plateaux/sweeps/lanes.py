@@ -19,7 +19,8 @@ from ..stages.plateau import check_options
 from .errors import SweepError
 from .grid import Point, grid
 from .plan import Plan, Start, make_plan
-from .spec import KINDS, SweepSpec, hidden_widths
+from .spec import SweepSpec
+from .spec_tables import KINDS, hidden_widths
 from .summary import finder_options, summarise
 from .training import check_queue, measure, train
 

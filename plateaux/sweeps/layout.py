@@ -11,7 +11,8 @@ from ..dynamics import EventKind
 from ..statistics import log_bins
 from .grid import Settings, grid
 from .initialisation import num_nodes
-from .spec import SweepSpec, num_layers
+from .spec import SweepSpec
+from .spec_tables import num_layers
 from .summary import OUTCOMES
 
 LANE = ("point", "lane")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import plateaux as px
-from plateaux.dynamics.deep_flow import _first_change
+from plateaux.dynamics.deep_steps import first_change
 from tests import flow_data
 
 from ..closeness import lane
@@ -221,7 +221,7 @@ def test_stiff_is_refused():
 
 
 @jax.jit
-def first_change(root):
+def located(root):
     # Steep, flat and triple roots, later ones, and one that comes back.
     place = lambda t: jnp.stack(
         [
@@ -230,9 +230,9 @@ def first_change(root):
         ]
     )
     low, high = jnp.zeros(()), jnp.ones(())
-    return _first_change(place, low, high, jnp.array(True), jnp.zeros((2, 1)))
+    return first_change(place, low, high, jnp.array(True), jnp.zeros((2, 1)))
 
 
 @pytest.mark.parametrize("root", [1e-9, 0.3, 1 - 1e-9])
 def test_the_first_of_several_changes_is_found_to_round_off(root):
-    assert root < float(first_change(root)) <= root + 1e-15
+    assert root < float(located(root)) <= root + 1e-15
