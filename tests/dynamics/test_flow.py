@@ -160,7 +160,7 @@ def agrees_with_stored(name, **options):
     [
         "flow_1d_seed0",
         "flow_1d_seed3",
-        pytest.param("flow_2d_seed0", marks=pytest.mark.slow),
+        "flow_2d_seed0",
     ],
 )
 def test_agrees_with_the_stored_trajectories(name):

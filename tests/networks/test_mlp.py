@@ -119,7 +119,6 @@ def test_batch_normalised_trains_with_the_gradient_of_its_loss():
     assert run.losses[-1] < 0.5 * run.losses[0]
 
 
-@pytest.mark.slow
 def test_batch_normalised_descent_tends_to_its_flow():
     problem = px.Problem(X, np.sin(X[:, 0]))
     run = px.descend(problem, BATCH, px.gradient_descent(0.1), num_steps=50)

@@ -63,7 +63,6 @@ def test_every_process_trains_its_part(spec, results, tmp_path, monkeypatch):
     assert found.dataset.load().identical(results)
 
 
-@pytest.mark.slow
 def test_two_processes_run_one_program_and_share_a_sweep(spec, results, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
