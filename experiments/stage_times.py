@@ -255,9 +255,12 @@ def _draw_initial(ax, found: dict) -> None:
         # Where the start is not small the law has no time above 0.
         _, law = columns(of, "law")
         ax.plot(widths, np.where(law > 0, law, np.nan), color=color, linewidth=1)
-    ax.set(xscale="log", xlabel="neurons n", ylabel="end of the initial plateau (time)")
+    _width_axis(ax, widths)
+    ax.set_ylabel("end of the initial plateau (flow time)")
     ax.set_ylim(0, 1.5 * max(np.max(columns(of, "t10")[1]) for of in found.values()))
-    ax.set_title("weights of size s n^−α; lines: logistic law", fontsize="medium")
+    ax.set_title(
+        r"weights of size $s\,n^{-\alpha}$; lines: logistic law", fontsize="medium"
+    )
     ax.legend(fontsize="small", loc="upper left", ncols=2)
 
 
@@ -271,10 +274,17 @@ def _draw_secondary(ax, found: dict) -> None:
         ax.errorbar(widths * 1.06**i, length[:, 0], error, **style)
         law = columns(of, "law")[1]
         ax.plot(widths, law, color="black", linewidth=1, label=None if i else "law")
-    ax.set(xscale="log", yscale="log", xlabel="neurons n")
-    ax.set_ylabel("length of the secondary plateau (time)")
+    _width_axis(ax, widths)
+    ax.set(yscale="log", ylabel="length of the secondary plateau (flow time)")
     ax.set_title("law: blow-up of the largest Gaussian neuron", fontsize="medium")
     ax.legend(fontsize="small", loc="upper left")
+
+
+def _width_axis(ax, widths) -> None:
+    """Ticks at the widths that were run."""
+    ax.set(xscale="log", xlabel="neurons n")
+    ax.set_xticks(widths, [f"{n:g}" for n in widths])
+    ax.set_xticks([], minor=True)
 
 
 def run(config: Config, out: Path) -> dict:

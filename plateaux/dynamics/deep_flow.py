@@ -89,6 +89,7 @@ def deep_flow(
         The flow.
 
     Example:
+        >>> from plateaux.dynamics.deep_state import SLIDING
         >>> problem = Problem(jnp.array([[1.0], [2.0]]), jnp.array([1.0, -1.0]))
         >>> net = MLP([[[1.0]], [[1.0]]], [[0.1], [0.0]], [0.5])
         >>> run = deep_flow(
