@@ -1,4 +1,4 @@
-"""Comparing arrays: the tolerance comes from the dtype, in one place.
+"""Comparing arrays and batches: the tolerance comes from the dtype, in one place.
 
 In NumPy: every operation of JAX on a new shape is a program to compile.
 """
@@ -33,3 +33,8 @@ def _array(value) -> np.ndarray:
 def lane(batch, i):
     """The i-th member of a batch of pytrees."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[i]), batch)
+
+
+def stacked(members):
+    """The batch of pytrees of one kind."""
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)

@@ -1,7 +1,5 @@
 """Networks and data drawn by NumPy: a draw by JAX of a new shape is a program."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import plateaux as px
@@ -32,11 +30,6 @@ def deep(widths, in_dim, *, out_dim=None, seed=0, **options):
     readout = rng.normal(size=top) * np.sqrt(2 / widths[-1])
     last = None if out_dim is None else rng.normal(size=out_dim)
     return px.MLP(weights, biases, readout, last, **options)
-
-
-def stacked(networks):
-    """A batch of networks of one kind."""
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *networks)
 
 
 def problem(num_data, in_dim, loss="squared", normalisation="mean", seed=0):

@@ -62,6 +62,7 @@ class Sorted(NamedTuple):
     over_determinant: Float[Array, "2 K"]
 
 
+@ft.partial(jax.jit, inline=True)
 def sort_data(x: Float[Array, " K"], q: Float[Array, " K"]) -> Sorted:
     """What all solves on one set of inputs share: one sort and the sums of x.
 
@@ -76,11 +77,6 @@ def sort_data(x: Float[Array, " K"], q: Float[Array, " K"]) -> Sorted:
         >>> print(sort_data(jnp.array([2.0, 1.0]), jnp.ones(2)).order)
         [1 0]
     """
-    return _sort_data(x, q)
-
-
-@ft.partial(jax.jit, inline=True)
-def _sort_data(x, q) -> Sorted:
     order = jnp.argsort(x)
     x, q = x[order], q[order]
     x, q = jnp.stack([x, -x[::-1]]), jnp.stack([q, q[::-1]])
@@ -108,6 +104,7 @@ def _sort_data(x, q) -> Sorted:
     )
 
 
+@ft.partial(jax.jit, inline=True)
 def best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
     r"""Minimise ½ Σ_k q_k (c φ(±(x_k − ξ)) − ρ_k)² over c, ξ and both orientations.
 
@@ -128,11 +125,6 @@ def best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
         >>> print(hinge.kink, hinge.side, hinge.c)
         1.5 1.0 2.0
     """
-    return _best_hinge(data, rho)
-
-
-@ft.partial(jax.jit, inline=True)
-def _best_hinge(data: Sorted, rho: Float[Array, " K"]) -> Hinge:
     return best_hinge_in_order(data, rho[data.order])
 
 

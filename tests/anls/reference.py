@@ -6,6 +6,8 @@ import numpy as np
 
 import plateaux as px
 
+from ..closeness import stacked
+
 TARGETS = {
     "sine_2": (100, 0, lambda x: np.sin(2 * np.pi * x)),
     "sine_5": (200, 0, lambda x: np.sin(5 * np.pi * x)),
@@ -37,7 +39,7 @@ def starts(problem, width, seeds, affine=True):
         c = rng.normal(size=width) / np.sqrt(width)
         p = np.zeros(problem.in_dim + 1) if affine else None
         rows.append(px.TwoLayer(w, -np.sum(w * points, axis=1), c, p))
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+    return stacked(rows)
 
 
 def keys(num):

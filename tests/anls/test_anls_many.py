@@ -79,7 +79,7 @@ def test_bad_input_is_refused(problem, starts, keys):
         px.anls_many(problem, starts, keys=keys[:3], **SIZES)
     with pytest.raises(TypeError, match=r"`keys` must be keys made by jax.random.key"):
         px.anls_many(problem, starts, keys=jnp.zeros((7, 2)), **SIZES)
-    one = jax.tree.map(lambda a: a[0], starts)
+    one = lane(starts, 0)
     with pytest.raises(ValueError, match="`networks` must have one leading axis"):
         px.anls_many(problem, one, **SIZES)
     with pytest.raises(ValueError, match="`lanes` must be at least 1"):

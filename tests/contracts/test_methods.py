@@ -10,15 +10,16 @@ import plateaux as px
 
 from ..closeness import assert_close, lane
 from ..registry import IN_DIM, METHODS, NETWORKS
+from ..variants import most_slow
 
 CASES = [("two_layer", method) for method in METHODS] + [
     (network, "gradient_descent") for network in NETWORKS if network != "two_layer"
 ]
 # Other kinds of deep network share their training with the plain one.
-OTHERS = ("mlp_vector", "mlp_residual", "mlp_normalised")
-
-
-OTHERS = {(name, "gradient_descent") for name in OTHERS}
+OTHERS = {
+    (name, "gradient_descent")
+    for name in ("mlp_vector", "mlp_residual", "mlp_normalised")
+}
 # Seen elsewhere in a batch, or alone against a loop by hand.
 SEEN = {("mlp_embedded", "gradient_descent"), ("two_layer_affine", "gradient_descent")}
 SEEN |= {("two_layer", "momentum"), ("two_layer", "rmsprop")}
@@ -38,10 +39,11 @@ def setting(network, method, dtype=np.float64):
     """Three networks, filled by NumPy, and what trains one of them."""
     draw = lambda key: NETWORKS[network](key, dtype)
     shape = jax.eval_shape(draw, jax.eval_shape(lambda: jax.random.key(0)))
-    rng = np.random.default_rng(0)
+    # Line searches across kinks amplify rounding: by 1e2 in L-BFGS' steps from these
+    # starts, by up to 1e9 from others.
+    rng = np.random.default_rng(1)
     normal = lambda *shape: rng.normal(size=shape)
-    # Line searches across the kinks of larger networks amplify rounding.
-    fill = lambda leaf: jnp.asarray(0.6 * normal(3, *leaf.shape), dtype)
+    fill = lambda leaf: jnp.asarray(0.5 * normal(3, *leaf.shape), dtype)
     networks = jax.tree.map(fill, shape)
     targets = (8,) if shape.out_dim is None else (8, shape.out_dim)
     data = (normal(8, IN_DIM), normal(*targets))
@@ -71,13 +73,7 @@ def test_training_lowers_the_loss(method):
     assert np.all(runs.outcome == px.Outcome.completed)
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "gradient_descent",
-        *(pytest.param(m, marks=pytest.mark.slow) for m in list(METHODS)[1:]),
-    ],
-)
+@pytest.mark.parametrize("method", most_slow(METHODS, ["gradient_descent"]))
 def test_jit_changes_nothing_and_takes_new_networks(method):
     """One program for all networks of a shape."""
     networks, run = setting("two_layer", method)

@@ -11,6 +11,8 @@ import pytest
 import plateaux as px
 from plateaux import diagnostics as look
 
+from ..closeness import stacked
+
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(9, 2))
 Y = RNG.normal(size=9)
@@ -319,7 +321,7 @@ def test_summary_is_what_its_parts_are():
 
 def test_a_batch_gives_what_a_loop_gives():
     nets = [network(seed=seed) for seed in range(3)]
-    batch = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *nets)
+    batch = stacked(nets)
     both = lambda net: (
         look.condensation(PROBLEM, net),
         look.display_order(PROBLEM, net),

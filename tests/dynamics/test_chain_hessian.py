@@ -10,7 +10,7 @@ from plateaux.dynamics.chain_hessian import (
     has_closed_form,
 )
 
-from .. import draws
+from ..closeness import stacked
 from .test_hessian import assert_same, automatic, hessian
 
 chain_hessian = jax.jit(_chain_hessian)
@@ -80,7 +80,5 @@ def test_all_else_is_differentiated(network, data):
 def test_batch_equals_loop():
     chains = [chain(4, seed) for seed in range(3)]
     batch = jax.jit(jax.vmap(lambda one: _chain_hessian(DATA, one)))
-    for found, one in zip(
-        np.asarray(batch(draws.stacked(chains))), chains, strict=True
-    ):
+    for found, one in zip(np.asarray(batch(stacked(chains))), chains, strict=True):
         assert_same(found, chain_hessian(DATA, one))

@@ -10,8 +10,9 @@ import plateaux as px
 from plateaux.dynamics.deep_steps import first_change
 from tests import flow_data
 
-from ..closeness import lane
+from ..closeness import lane, stacked
 from ..scipy_flow import reference_flow
+from ..variants import most_slow
 
 RECORD = {"network": lambda problem, network: network}
 
@@ -104,10 +105,7 @@ CASES = {
 
 
 # Each compiles four programs: one case by default.
-SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in list(CASES)[1:]]
-
-
-@pytest.mark.parametrize("case", ["plain", *SLOW])
+@pytest.mark.parametrize("case", most_slow(CASES, ["plain"]))
 def test_descent_approaches_it_to_first_order(case):
     problem, network = deep_case(**CASES[case])
     first = deep_flow(problem, network, t1=5.0, rtol=1e-9)
@@ -156,8 +154,7 @@ def test_a_batch_is_a_loop():
     problem, _ = deep_case()
     networks = [deep_case(seed=seed)[1] for seed in range(4)]
     flow = lambda network: deep_flow(problem, network, t1=3.0, rtol=1e-8)
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
-    batch = eqx.filter_jit(eqx.filter_vmap(flow))(stacked)
+    batch = eqx.filter_jit(eqx.filter_vmap(flow))(stacked(networks))
     for i, network in enumerate(networks):
         alone, ours = flow(network), lane(batch, i)
         assert used(ours.events) == used(alone.events)

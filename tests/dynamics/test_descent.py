@@ -15,6 +15,7 @@ from plateaux.networks import imbalance
 
 from .. import draws, reference
 from ..closeness import assert_close, lane
+from ..variants import most_slow
 
 
 # One shape for all: programs are compiled once.
@@ -59,13 +60,10 @@ FAST = {
     *(("sgd", "relu", False), ("adam", "tanh", True), ("momentum", "relu", False)),
     *(("schedule", "tanh", True), ("clipped", "relu", False)),
 }
-CASES = [
-    case if case in FAST else pytest.param(*case, marks=pytest.mark.slow)
-    for case in itertools.product(OPTIMIZERS, ("relu", "tanh"), (False, True))
-]
+CASES = itertools.product(OPTIMIZERS, ("relu", "tanh"), (False, True))
 
 
-@pytest.mark.parametrize(("name", "activation", "affine"), CASES)
+@pytest.mark.parametrize(("name", "activation", "affine"), most_slow(CASES, FAST))
 def test_equals_a_loop_by_hand(name, activation, affine):
     data, net = problem(), network(affine=affine, activation=activation)
     optimizer = OPTIMIZERS[name]

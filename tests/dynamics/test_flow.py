@@ -19,9 +19,10 @@ from plateaux.networks import imbalance
 from plateaux.networks.activations import LeakyReLU
 
 from .. import reference
-from ..closeness import lane
+from ..closeness import lane, stacked
 from ..flow_data import recipe_1d
 from ..scipy_flow import reference_flow
+from ..variants import most_slow
 
 PROBLEM = reference.problem_1d()
 SEEDS = reference.load("flow_seeds")["seeds"]
@@ -36,10 +37,6 @@ def flow(network, problem=PROBLEM, **options):
 def run_of(seed, t1=50.0):
     """The flow of a seed."""
     return flow(reference.network_1d(seed), t1=t1)
-
-
-def stack(networks):
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
 
 
 @jax.jit
@@ -178,10 +175,7 @@ def start_of(case):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name == "together" else pytest.mark.slow)
-        for name in ("d3", "d5", "d10", "leaky", "affine", "together")
-    ],
+    most_slow(["d3", "d5", "d10", "leaky", "affine", "together"], ["together"]),
 )
 def test_agrees_in_more_inputs_and_with_leaks_weights_and_an_affine_part(name):
     case = reference.load("flow_nd")["cases"][name]
@@ -219,7 +213,7 @@ def test_agrees_over_all_seeds():
     for first in range(0, 256, 32):
         seeds = range(first, first + 32)
         # seed 125 ends a slide so slowly that 1e-9 in θ is 1e-6 in that time
-        networks = stack([reference.network_1d(s) for s in seeds])
+        networks = stacked([reference.network_1d(s) for s in seeds])
         runs = flow_batch(networks, 50.0, np.full(32, 1e-10))
         agrees_with_seeds([lane(runs, i) for i in range(32)], seeds)
 
@@ -227,7 +221,7 @@ def test_agrees_over_all_seeds():
 @pytest.mark.slow
 def test_no_seed_fails_to_reach_a_long_horizon():
     for first in range(0, 256, 32):
-        nets = stack([reference.network_1d(s) for s in range(first, first + 32)])
+        nets = stacked([reference.network_1d(s) for s in range(first, first + 32)])
         runs = flow_batch(nets, 2000.0, np.full(32, 1e-9))
         assert bool(np.all(runs.outcome == px.Outcome.completed))
         assert np.max(runs.accuracy.balancedness) < 1e-8
@@ -350,7 +344,7 @@ def descents(networks, step_size, num_steps):
 
 def test_descent_converges_to_the_flow_at_first_order():
     chosen = [seed for seed in range(20) if seed not in COLLAPSING]
-    starts = stack([reference.network_1d(seed) for seed in chosen])
+    starts = stacked([reference.network_1d(seed) for seed in chosen])
     exact = [run_of(seed, 10.0).network for seed in chosen]
     errors = []
     for i, h in enumerate((1e-1, 1e-2, 1e-3)):
@@ -471,7 +465,7 @@ EVERY_RTOL = [1e-4, 1e-6, 1e-9, 1e-11]
 @ft.cache
 def batch():
     """Seeds 0 to 3, then seed 3 at all tolerances: networks, tolerances, flows."""
-    starts = stack([reference.network_1d(seed) for seed in (0, 1, 2, 3, 3, 3, 3, 3)])
+    starts = stacked([reference.network_1d(seed) for seed in (0, 1, 2, 3, 3, 3, 3, 3)])
     rtol = np.array([1e-9] * 4 + EVERY_RTOL)
     return starts, rtol, flow_batch(starts, 50.0, rtol)
 

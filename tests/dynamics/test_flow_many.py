@@ -9,18 +9,14 @@ import plateaux as px
 from plateaux.dynamics.flow_arguments import checked
 from plateaux.dynamics.flow_many import lane_efficiency
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 from ..reference import network_1d, problem_1d
 
 ARGUMENTS = dict(t1=20.0, rtol=1e-7, save=px.log_spaced(12), max_events=64)
 
 
-def stack(networks):
-    return jax.tree.map(lambda *a: np.stack(a), *networks)
-
-
 def batch(seeds):
-    return stack(map(network_1d, seeds))
+    return stacked(map(network_1d, seeds))
 
 
 def spoiled(networks, lane):
@@ -86,7 +82,7 @@ def deep(seed):
 def others(request):
     """Five networks whose flow is not that of kinks alone, their runs, and the long."""
     draw, long = request.param
-    nets = stack(map(draw, range(5)))
+    nets = stacked(map(draw, range(5)))
     return nets, px.flow_many(curve(), nets, lanes=2, **SHORT), long
 
 

@@ -1,5 +1,7 @@
 """Closed-form gradients against automatic differentiation."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -11,21 +13,17 @@ from plateaux.dynamics import evaluate
 from .. import draws
 from ..closeness import assert_close
 from ..registry import ACTIVATIONS
+from ..variants import most_slow
 
 
 def problem(loss="squared"):
     return draws.problem(7, 3, loss, "sum")
 
 
-CASES = [(name, True, "logistic") for name in ACTIVATIONS]
-CASES += [("relu", False, "squared"), ("tanh", False, "exponential")]
-CASES += [
-    pytest.param(name, affine, loss, marks=pytest.mark.slow)
-    for name in ACTIVATIONS
-    for affine in (False, True)
-    for loss in ("squared", "logistic", "exponential")
-    if (name, affine, loss) not in CASES
-]
+FAST = [(name, True, "logistic") for name in ACTIVATIONS]
+FAST += [("relu", False, "squared"), ("tanh", False, "exponential")]
+LOSSES = ("squared", "logistic", "exponential")
+CASES = most_slow(itertools.product(ACTIVATIONS, (False, True), LOSSES), FAST)
 
 
 @pytest.mark.parametrize(("name", "affine", "loss"), CASES)

@@ -16,6 +16,7 @@ from plateaux.dynamics.hessian import (
 )
 
 from .. import draws
+from ..closeness import stacked
 from ..registry import ACTIVATIONS
 
 gauss_newton = eqx.filter_jit(_gauss_newton)
@@ -159,7 +160,7 @@ def test_hessian_at_a_kink_is_that_of_the_cell():
 def test_batch_equals_loop():
     network, data = net("relu", affine=True), problem()
     networks = [network, jax.tree.map(lambda leaf: 2 * leaf, network)]
-    batch = jax.jit(jax.vmap(lambda n: hessian(data, n)))(draws.stacked(networks))
+    batch = jax.jit(jax.vmap(lambda n: hessian(data, n)))(stacked(networks))
     for i, one in enumerate(networks):
         assert_same(np.asarray(batch)[i], hessian(data, one))
 

@@ -13,12 +13,12 @@ from plateaux.dynamics import evaluate, evaluate_unwatched, lane_gradient
 from plateaux.dynamics.lane_gradient import _BLOCK, _FEW_LANES, _many
 
 from .. import draws
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 
 def networks(num, in_dim=1, **options):
     draw = lambda seed: draws.two_layer(5, in_dim, seed=seed, **options)
-    return draws.stacked([draw(seed) for seed in range(num)])
+    return stacked([draw(seed) for seed in range(num)])
 
 
 def problem(in_dim=1, loss="squared"):
@@ -109,7 +109,7 @@ def test_batches_of_batches_and_derivatives():
 def test_other_networks_are_taken_a_few_at_a_time(block, monkeypatch):
     data = problem(in_dim=2)
     draw = lambda seed: draws.deep((4, 3), 2, activation="tanh", seed=seed)
-    many = draws.stacked([draw(seed) for seed in range(5)])
+    many = stacked([draw(seed) for seed in range(5)])
     # Nine data and seven units: 63 values a lane.
     monkeypatch.setattr(lane_gradient, "_TOGETHER", 63 * block + 10)
     assert_same(data, many)

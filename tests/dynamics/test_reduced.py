@@ -11,8 +11,8 @@ from scipy.linalg import expm
 import plateaux as px
 from plateaux.dynamics import reduced
 
-from ..closeness import assert_close, lane
-from ..draws import stacked
+from ..closeness import assert_close, lane, stacked
+from ..variants import most_slow
 from .reference_stages import (
     network,
     neurons,
@@ -430,13 +430,7 @@ def odd_run(model, net, **options):
     return model(px.problems.hyperbolic_tangent(num_data=8), net, t1=2.0, **options)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        model if name == "logistic" else pytest.param(model, marks=pytest.mark.slow)
-        for name, model in MODELS.items()
-    ],
-)
+@pytest.mark.parametrize("model", most_slow(MODELS.values(), [reduced.logistic_flow]))
 def test_a_batch_of_models_gives_what_a_loop_gives(model):
     nets = [odd_network(4, 1.0, seed) for seed in (0, 1)]
     run = lambda net: odd_run(model, net, save=px.log_spaced(3), record=KEEP)

@@ -17,7 +17,7 @@ from plateaux.dynamics import (
 from plateaux.sweeps.grid import grid
 from plateaux.sweeps.optimizers import make_optimizer
 
-from ..draws import stacked
+from ..closeness import stacked
 from ..sweeps.conftest import tiny
 
 PROBLEM = px.Problem([[1.0]], [1.0])

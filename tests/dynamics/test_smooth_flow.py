@@ -21,7 +21,7 @@ from plateaux.dynamics.error_control import neuron_groups
 from plateaux.dynamics.smooth_flow import smooth_flow
 from plateaux.networks.activations import Activation
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 methods = pytest.mark.parametrize("method", ["stiff", "explicit"])
 
@@ -345,7 +345,7 @@ def test_batch_equals_loop(method):
     data, _ = case("tanh")
     networks = [small(1.0, seed) for seed in range(2)]
     run = lambda net: flow_of(data, net, TIMES, 1e-6, method)
-    batch = jax.vmap(run)(jax.tree.map(lambda *leaves: np.stack(leaves), *networks))
+    batch = jax.vmap(run)(stacked(networks))
     for i, network in enumerate(networks):
         one, ours = run(network), lane(batch, i)
         assert int(one.num_steps) == int(ours.num_steps)

@@ -13,8 +13,7 @@ from plateaux.dynamics import (
     modes_of,
 )
 
-from ..closeness import assert_close
-from ..draws import stacked
+from ..closeness import assert_close, stacked
 from ..reference import network_1d, problem_1d
 
 ORDER = 16

@@ -10,7 +10,8 @@ import plateaux as px
 from plateaux.dynamics.trajectory import EventKind
 
 from .. import draws, reference
-from ..closeness import lane
+from ..closeness import lane, stacked
+from ..variants import most_slow
 
 
 def chains_by_hand(patterns, window):
@@ -71,10 +72,7 @@ FAST = [(31, 32), (64, 200), (700, 50)]
 
 @pytest.mark.parametrize(
     ("num_steps", "window"),
-    [
-        case if case in FAST else pytest.param(*case, marks=pytest.mark.slow)
-        for case in itertools.product((31, 64, 700), (32, 50, 200))
-    ],
+    most_slow(itertools.product((31, 64, 700), (32, 50, 200)), FAST),
 )
 @pytest.mark.parametrize("seed", [0, 3])
 def test_events_equal_chains_found_by_hand(seed, num_steps, window):
@@ -207,6 +205,6 @@ def test_watching_changes_no_number():
 def test_a_batch_gives_what_a_loop_gives():
     networks = [reference.network_1d(seed) for seed in range(5)]
     run = lambda network: noisy_run(700, network, 50)[1]
-    together = jax.vmap(run)(draws.stacked(networks))
+    together = jax.vmap(run)(stacked(networks))
     for i, network in enumerate(networks):
         assert found(lane(together, i)) == found(run(network))

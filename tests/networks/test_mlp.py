@@ -16,6 +16,8 @@ from plateaux.networks import (
     preactivations,
 )
 
+from ..variants import most_slow
+
 rng = np.random.default_rng(5)
 W = [rng.normal(size=s) for s in [(4, 3), (4, 4), (4, 4)]]
 B = [rng.normal(size=4) for _ in W]
@@ -201,13 +203,11 @@ def test_layer_norm_ignores_the_scale_of_its_weights():
 # --- drawing -----------------------------------------------------------------------
 
 
-def few(names, *fast):
-    """Schemes share all but their draws: the others are slow."""
-    slow = lambda name: pytest.param(name, marks=pytest.mark.slow)
-    return [name if name in fast else slow(name) for name in names]
+SOME = ["he", "orthogonal", "pytorch"]
 
 
-@pytest.mark.parametrize("name", few(SCHEMES, "he", "orthogonal", "pytorch"))
+# Schemes share all but their draws.
+@pytest.mark.parametrize("name", most_slow(SCHEMES, SOME))
 def test_every_layer_is_drawn_by_the_scheme(name):
     key = jax.random.key(3)
     net = mlp(key, widths=(5, 4), in_dim=3, initialiser=name, readout_bias=True)
@@ -224,7 +224,7 @@ def test_every_layer_is_drawn_by_the_scheme(name):
     np.testing.assert_array_equal(net.readout_bias, drawn[2][1][0])
 
 
-@pytest.mark.parametrize("name", few(["he", "orthogonal", "pytorch"], "pytorch"))
+@pytest.mark.parametrize("name", most_slow(SOME, ["pytorch"]))
 def test_many_equal_layers_are_drawn_as_few_are(name):
     key = jax.random.key(3)
     net = mlp(key, widths=(5,) * 6, in_dim=3, initialiser=name, hidden_scale=0.5)

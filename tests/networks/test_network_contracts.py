@@ -10,9 +10,9 @@ import pytest
 
 from plateaux.networks import outputs, preactivations
 
-from ..closeness import assert_close, lane
-from ..draws import stacked
+from ..closeness import assert_close, lane, stacked
 from ..registry import ACTIVATIONS, IN_DIM, INITIALISERS, NETWORKS
+from ..variants import most_slow
 
 X = np.random.default_rng(1).normal(size=(6, IN_DIM))
 SEEDS = (8, 5, 6)
@@ -78,13 +78,7 @@ def test_network_compiled_is_eager(name):
 BATCHED = ("two_layer_affine", "mlp_vector", "mlp_embedded", "mlp_normalised")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in BATCHED else pytest.param(name, marks=pytest.mark.slow)
-        for name in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("name", most_slow(NETWORKS, BATCHED))
 def test_network_batch_is_loop(name):
     nets = stacked([build(name, seed=seed) for seed in SEEDS])
     results = jax.jit(jax.vmap(evaluate, (0, None)))(nets, jnp.asarray(X))

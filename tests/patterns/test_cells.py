@@ -16,7 +16,7 @@ from plateaux.patterns import (
     violation,
 )
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 
 def setting(key, *, affine=True, width=4, num=15, dim=2):
@@ -138,7 +138,7 @@ def test_a_batch_is_a_loop(key):
     problem, network = setting(key)
     scale = lambda s: jax.tree.map(lambda a: jnp.asarray(s * np.asarray(a)), network)
     networks = [scale(s) for s in (0.5, 1.0, 2.0)]
-    batch = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
+    batch = stacked(networks)
     together = jax.jit(jax.vmap(lambda n: cell_rates(problem, n)))(batch)
     for i, one in enumerate(networks):
         assert_close(lane(together, i), cell_rates(problem, one), ulps=1000)

@@ -17,6 +17,8 @@ from plateaux.patterns import (
     segmented_fit,
 )
 
+from ..closeness import stacked
+
 
 @pytest.mark.parametrize(
     ("num", "dim", "count"), [(7, 1, 14), (6, 2, 32), (6, 3, 52), (2, 3, 4), (1, 2, 2)]
@@ -82,7 +84,7 @@ def test_a_teacher_in_two_dimensions_is_found_and_nothing_is_below():
         r = np.random.default_rng(seed)
         network = px.TwoLayer(r.normal(size=(1, 2)), r.normal(size=1), r.normal(size=1))
         found.append(network)
-    batch = jax.tree.map(lambda *a: np.stack(a), *found)
+    batch = stacked(found)
     train = lambda net: px.descend(
         problem, net, px.gradient_descent(0.3), num_steps=4000, save=px.every(4000)
     ).losses[-1]

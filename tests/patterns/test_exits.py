@@ -16,6 +16,8 @@ from plateaux.patterns import (
     violation,
 )
 
+from ..closeness import stacked
+
 X = np.arange(1.0, 21.0)[:, None] / 20
 PARABOLA = px.Problem(X, X[:, 0] ** 2, normalisation="sum")
 NET = px.TwoLayer([[1.0]], [-4.5 / 20], [1.2], [0.0, 0.0])
@@ -125,7 +127,7 @@ def test_dead_and_undetermined_neurons_force_nothing():
 def test_the_flow_leaves_before_every_bound():
     problem, _ = setting(0, affine=True)
     networks = [setting(seed, affine=True, outer=2.5)[1] for seed in range(12)]
-    batch = jax.tree.map(lambda *a: jnp.stack(a), *networks)
+    batch = stacked(networks)
     bounds = jax.jit(jax.vmap(lambda net: exit_bounds(problem, net)))(batch)
     runs = px.flow_many(problem, batch, t1=300.0, save=px.at([300.0]), max_events=256)
     first = runs.events.time[:, 0]

@@ -15,7 +15,7 @@ from plateaux.patterns import (
     stationary_point,
 )
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 
 def parabola(num, step=0.1):
@@ -204,7 +204,7 @@ def test_counts_describe_patterns_in_one_dimension():
 def test_a_batch_is_a_loop():
     problem = parabola(12)
     networks = [suffixes(sizes) for sizes in ((5, 7), (3, 9))]
-    batch = jax.tree.map(lambda *a: np.stack(a), *networks)
+    batch = stacked(networks)
     look = lambda net: local_lines(problem, net)
     together = jax.jit(jax.vmap(look))(batch)
     for i, net in enumerate(networks):

@@ -8,7 +8,7 @@ import pytest
 import plateaux as px
 from plateaux.patterns import StationaryKind, cell_fit, stationary_point
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 X = np.asarray(jax.random.normal(jax.random.key(3), (12, 2)))
 PROBLEM = px.Problem(
@@ -148,7 +148,7 @@ def test_a_batch_is_a_loop():
         saddle(),
         jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.1), saddle()),
     ]
-    batch = jax.tree.map(lambda *a: np.stack(a), *networks)
+    batch = stacked(networks)
     look = lambda net: stationary_point(PROBLEM, net, tolerance=1e-9)
     together = jax.jit(jax.vmap(look))(batch)
     for i, net in enumerate(networks):

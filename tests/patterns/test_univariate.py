@@ -15,7 +15,7 @@ from plateaux.patterns import (
     univariate_fit,
 )
 
-from ..closeness import assert_close
+from ..closeness import assert_close, stacked
 
 NUM, WIDTH = 23, 6
 
@@ -111,7 +111,7 @@ def test_a_batch_is_a_loop():
     data = sort_data(problem)
     scaled = lambda s: jax.tree.map(lambda a: jnp.asarray(s * np.asarray(a)), network)
     networks = [scaled(s) for s in (1.0, -1.0)]
-    batch = jax.tree.map(lambda *a: np.stack(a), *networks)
+    batch = stacked(networks)
     value = lambda net: univariate_fit(data, net, problem).value
     values = jax.jit(jax.vmap(value))(batch)
     expected = np.stack([cell_fit(problem, net).value for net in networks])

@@ -29,6 +29,8 @@ from plateaux.problems import (
     tensor,
 )
 
+from ..closeness import stacked
+
 
 def wavy(x):
     """u = x_0³ sin(2x_1) + x_0."""
@@ -188,7 +190,7 @@ def test_solution_has_no_residual():
 def test_a_batch_is_a_loop(key):
     problem = poisson()
     nets = [shallow(jax.random.fold_in(key, i)) for i in range(3)]
-    several = jax.tree.map(lambda *leaves: np.stack(leaves), *nets)
+    several = stacked(nets)
     # functionals themselves are pytrees of arrays alone: three weights of the ends
     scale = np.array([0.5, 1.0, 2.0])
     ends = lambda p: p.parts[1].weights

@@ -11,7 +11,7 @@ import plateaux as px
 from plateaux.patterns import cell_fit, cell_rates
 from plateaux.stages import PlateauKind, at_events
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 
 KEEP = {"network": lambda problem, network: network}
 X = np.arange(1.0, 21.0)[:, None] / 20
@@ -334,7 +334,7 @@ def test_of_adam_only_what_holds_for_every_training_is_said():
 def test_a_batch_is_a_loop(staircase):
     larger = eqx.tree_at(lambda net: net.c, START, jnp.array([1.1]))
     runs = [staircase, train(300.0, staircase.events.time[:5], start=larger)]
-    batch = jax.tree.map(lambda *a: jnp.asarray(np.stack(a)), *runs)
+    batch = stacked(runs)
     look = lambda run: px.explain(PARABOLA, run)
     together = eqx.filter_vmap(look)(batch)
     # the sixth plateau ends where the excess, and so its rate, is rounding

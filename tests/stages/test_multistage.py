@@ -11,7 +11,7 @@ from plateaux.dynamics import reduced
 from plateaux.dynamics.trajectory import Accuracy, Stats, Trajectory
 from plateaux.stages import Escape, multistage
 
-from ..closeness import assert_close, lane
+from ..closeness import assert_close, lane, stacked
 from ..dynamics.reference_stages import (
     network,
     neurons,
@@ -276,7 +276,7 @@ def test_blow_up_of_the_fastest_neuron_predicts_the_exit(odd_runs):
 def test_networks_of_the_wrong_sign_do_not_escape():
     problem = px.problems.odd_cubic()
     nets = [odd_network(64, 1.0, seed) for seed in (0, 1, 2)]
-    nets = jax.tree.map(lambda *a: jnp.stack(a), *nets)
+    nets = stacked(nets)
     runs = px.flow_many(problem, nets, t1=2000.0, record=KEEP, method="explicit")
     stages = multistage(runs, problem, enter=1.1)
     assert stages.escape.tolist() == [Escape.never] * 3
@@ -296,7 +296,7 @@ def test_plateau_times_grow_with_the_logarithm_of_the_width(alpha, widths, gap):
     means, errors = [], []
     for width in widths:
         nets = [network(width, alpha, seed) for seed in range(32)]
-        nets = jax.tree.map(lambda *a: jnp.stack(a), *nets)
+        nets = stacked(nets)
         runs = px.flow_many(
             REFERENCE,
             nets,

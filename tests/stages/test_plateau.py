@@ -1,6 +1,5 @@
 """Plateaus of made-up trajectories with known plateaus, and of closed forms."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +10,7 @@ import plateaux as px
 from plateaux.dynamics.trajectory import Accuracy, Events, Stats, Trajectory
 
 from .. import reference
-from ..closeness import assert_close
+from ..closeness import assert_close, stacked
 
 NETWORK = reference.network_1d(0)
 
@@ -236,12 +235,11 @@ def test_a_batch_gives_what_a_loop_gives():
         trajectory(*LINE, events, changes=9)
         for events in ([], [(1.0, 0, 0, ON)], [(1.0, 0, 0, ON), (2.0, 0, 0, SLIDE)])
     ]
-    stack = lambda *leaves: jnp.asarray(np.stack(leaves))
-    batch = jax.tree.map(stack, *runs, is_leaf=eqx.is_array)
+    batch = stacked(runs)
     for by in ("slope", "pattern"):
         find = lambda run: px.plateaus(run, by=by)  # noqa: B023
         tables = [find(run) for run in runs]
-        assert_close(jax.vmap(find)(batch), jax.tree.map(stack, *tables))
+        assert_close(jax.vmap(find)(batch), stacked(tables))
 
 
 # --- bad input -----------------------------------------------------------------------

@@ -19,6 +19,7 @@ from plateaux.sweeps.manifest import proven_bounds
 from plateaux.sweeps.store import Store, chunk_file
 from plateaux.sweeps.summary import OUTCOMES
 
+from ..variants import most_slow
 from .conftest import tiny
 
 HOW = ("cut", "emptied", "flipped", "lost")
@@ -148,10 +149,7 @@ FEW = [("loss", how) for how in HOW] + [("slope_censored", "flipped")]
 FEW += [("done", "flipped"), ("done", "lost")]
 
 
-@pytest.mark.parametrize(
-    ("name", "how"),
-    [pytest.param(*d, marks=[pytest.mark.slow] * (d not in FEW)) for d in DAMAGES],
-)
+@pytest.mark.parametrize(("name", "how"), most_slow(DAMAGES, FEW))
 def test_damage_is_found_and_repaired(copied, spec, results, name, how):
     file = chunk_file(copied, spec, name, 1, 2)
     raw = bytearray(file.read_bytes())
