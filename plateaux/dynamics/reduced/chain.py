@@ -164,16 +164,17 @@ class ChainLaw(eqx.Module):
         found = _logit_at(_as_number(self.depth, start), start, log_tau)
         return jnp.where(begun, found, start)
 
-    def _with(self, value: Any) -> list[Float[Array, "..."]]:
+    def _with(self, value: Any) -> tuple[Float[Array, "..."], ...]:
         """A value, ln u_0, ln ū and ln c in one shape."""
         target, rate = jnp.log(self.target), jnp.log(self.rate)
         return numbers(value, self.log_start, target, rate)
 
 
-def numbers(*values: Any) -> list[Float[Array, "..."]]:
+def numbers(*values: Any) -> tuple[Float[Array, "..."], ...]:
     """The values as floats of one dtype and shape."""
     dtype = jnp.result_type(float, *values)
-    return jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values))
+    arrays = (jnp.asarray(value, dtype) for value in values)
+    return tuple(jnp.broadcast_arrays(*arrays))
 
 
 def logit_of_log(log_z: Float[Array, "..."]) -> Float[Array, "..."]:
