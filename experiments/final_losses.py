@@ -69,8 +69,7 @@ def draw(ratios: dict[str, np.ndarray], path: Path) -> None:
     fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for name, values in ratios.items():
         share = np.arange(1, len(values) + 1) / len(values)
-        label = name.replace("_", " ")
-        ax.step(np.sort(values), share, where="post", label=label, **LOOKS[name])
+        ax.step(np.sort(values), share, where="post", **LOOKS[name])
     ax.axvline(1, color="black", lw=0.8)
     ax.set(
         xscale="log",

@@ -123,9 +123,8 @@ def draw(part: str, runs: dict[str, Run], path: Path) -> None:
     fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
     for name, run in runs.items():
         middle = np.median(rmse(problem, run.losses), axis=0)
-        look = LOOKS[name] | {"label": name.replace("_", " ")}
         for ax, along in zip(axes, (run.steps, run.seconds_a_lane), strict=True):
-            ax.plot(along[1:], middle[1:], lw=1.6, **look)
+            ax.plot(along[1:], middle[1:], lw=1.6, **LOOKS[name])
     for ax, axis in zip(axes, ("step", "seconds a network"), strict=True):
         if lowest:
             ax.axhline(lowest, color="black", lw=0.8)

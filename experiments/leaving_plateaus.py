@@ -106,7 +106,7 @@ def draw(runs: dict[str, Run], floors, config: Config, path: Path) -> None:
         seen = np.isfinite(steps)
         along = np.append(steps[seen], run.steps[-1])
         up = np.append(share[seen], np.mean(seen))
-        ax.step(along, up, where="post", label=name.replace("_", " "), **LOOKS[name])
+        ax.step(along, up, where="post", **LOOKS[name])
     ax.set(
         xscale="log",
         xlabel="step",

@@ -68,17 +68,25 @@ DESCENT: dict[str, Callable[[], Any]] = {
     "l-bfgs": lambda: optax.lbfgs(),
 }
 
-# Okabe & Ito (2008), and how a line of the method is drawn
+# how a line of the method is called and drawn; colours of Okabe & Ito (2008)
 LOOKS: dict[str, dict[str, str]] = {
-    "joint": {"color": "#0072B2"},
-    "neuron": {"color": "#D55E00"},
-    "exact": {"color": "#009E73"},
-    "gauss_newton": {"color": "#CC79A7", "linestyle": "--"},
-    "variable_projection": {"color": "#E69F00", "linestyle": "--"},
-    "levenberg_marquardt": {"color": "#56B4E9", "linestyle": "--"},
-    "gradient descent": {"color": "#000000", "linestyle": ":"},
-    "adam": {"color": "#D55E00", "linestyle": ":"},
-    "l-bfgs": {"color": "#0072B2", "linestyle": ":"},
+    "joint": {"label": "joint", "color": "#0072B2"},
+    "neuron": {"label": "neuron-wise", "color": "#D55E00"},
+    "exact": {"label": "exact", "color": "#009E73"},
+    "gauss_newton": {"label": "Gauss–Newton", "color": "#CC79A7", "ls": "--"},
+    "variable_projection": {
+        "label": "variable projection",
+        "color": "#E69F00",
+        "ls": "--",
+    },
+    "levenberg_marquardt": {
+        "label": "Levenberg–Marquardt",
+        "color": "#56B4E9",
+        "ls": "--",
+    },
+    "gradient descent": {"label": "gradient descent", "color": "#000000", "ls": ":"},
+    "adam": {"label": "Adam", "color": "#D55E00", "ls": ":"},
+    "l-bfgs": {"label": "L-BFGS", "color": "#0072B2", "ls": ":"},
 }
 
 

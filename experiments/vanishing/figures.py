@@ -87,14 +87,14 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
             style = {"color": color, "marker": "o", "markersize": 3}
             words = f"{name}, {key.replace('rho', 'ρ(H)')}"
             axes[0, 1].plot(few, mids, dash, label=words, **style)
-    axes[0, 1].set_ylabel("median")
+    axes[0, 1].set_ylabel("median of the logarithm")
     depth_axis(axes[0, 1], few)
     lines(axes[1, 0], rows, {n: of(n) for n in both}, "L |g|/rho")
     axes[1, 0].set_ylabel("median of L |g|/ρ(H)")
     lines(axes[1, 1], rows, {"drawn": {d: of("ReLU")[d] for d in few}}, "dead")
     grid = np.arange(few[0], few[-1] + 1)
     dead = [1 - laws.alive_probability(1, int(d) - 1) for d in grid]
-    axes[1, 1].plot(grid, dead, ":", color="black", label="1 − 2^{−(L−1)}")
+    axes[1, 1].plot(grid, dead, ":", color="black", label="$1 - 2^{-(L-1)}$")
     axes[1, 1].set_ylabel("share of dead ReLU chains")
     for ax in axes.flat[1:]:
         if ax.get_legend_handles_labels()[0]:
@@ -117,7 +117,7 @@ def draw_widths(rows: dict, seen: dict, widths, path: Path) -> None:
             QUARTILES,
             law=np.stack([law for _, law in fans], axis=1),
             log=False,
-            quantity="log(‖h_L‖/root of its mean square), ReLU",
+            quantity=r"log($\Vert h_L\Vert$/root of its mean square), ReLU",
             label=f"d = {width}",
             color=color,
             ax=axes[0, 0],
@@ -131,20 +131,24 @@ def draw_widths(rows: dict, seen: dict, widths, path: Path) -> None:
         exact = [rows[names[d]]["median, law"] for d in depths]
         axes[0, 1].plot(depths, exact, ":", color="black", zorder=5)
     axes[0, 1].plot([], [], ":", color="black", label="exact law")
-    axes[0, 1].set_ylabel("median of log(‖∂f/∂W_1‖/‖x‖), ReLU")
+    axes[0, 1].set_ylabel(
+        r"median of log($\Vert\partial f/\partial W_1\Vert/\Vert x\Vert$), ReLU"
+    )
     narrow = {k: v for k, v in groups.items() if k in ("d = 4", "d = L/2", "d = L")}
     lines(axes[1, 0], rows, narrow, "dead")
     for names in narrow.values():
         exact = [rows[names[d]]["dead, law"] for d in depths]
         axes[1, 0].plot(depths, exact, ":", color="black", zorder=5)
-    axes[1, 0].plot([], [], ":", color="black", label="1 − (1 − 2^{−d})^L")
+    axes[1, 0].plot([], [], ":", color="black", label="$1 - (1 - 2^{-d})^L$")
     axes[1, 0].set_ylabel("share of dead networks")
     chosen = depths[::2]
     starts = {"he": {d: f"ReLU, d = 16, L = {d}" for d in chosen}}
     for start in INITIALISERS[1:]:
         starts[start] = {d: f"ReLU, {start}, d = 16, L = {d}" for d in chosen}
     lines(axes[1, 1], rows, starts, "log |h|")
-    axes[1, 1].set_ylabel("median of log(‖h_L‖/‖x‖√(4/d)), ReLU, d = 16")
+    axes[1, 1].set_ylabel(
+        r"median of log($\Vert h_L\Vert/\Vert x\Vert\sqrt{4/d}$), ReLU, d = 16"
+    )
     for ax in axes.flat[1:]:
         if ax.get_legend_handles_labels()[0]:
             ax.legend(fontsize="small")
