@@ -52,7 +52,7 @@ def telling_lane(groups: Sequence[Group]) -> Choice | None:
                 lane = int(_with_plateaus(of, by)[place])
                 why = (
                     "its longest dwell is the median over the lanes of this grid point "
-                    f"with plateaus by {by}"
+                    f"that have plateaus (definition: {by})"
                 )
                 return Choice(of, lane, _table(by), why)
     for of in groups:
