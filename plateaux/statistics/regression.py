@@ -151,7 +151,8 @@ def _determined(log_durations: np.ndarray, ended: np.ndarray, x: np.ndarray) -> 
     """Refuse data for which the likelihood may have no single maximum."""
     columns = np.column_stack([x, log_durations])[ended]
     size = np.linalg.norm(columns, axis=0)
-    rank = np.linalg.matrix_rank(columns / np.where(size > 0, size, 1))
+    scaled = columns / np.where(size > 0, size, 1)
+    rank = np.linalg.matrix_rank(scaled) if len(scaled) else 0  # NumPy 2.0 needs rows
     if rank < columns.shape[1]:
         raise ValueError(
             f"The {ended.sum()} durations that ended must determine {x.shape[1]} "

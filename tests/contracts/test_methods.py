@@ -39,17 +39,18 @@ def setting(network, method, dtype=np.float64):
     """Three networks, filled by NumPy, and what trains one of them."""
     draw = lambda key: NETWORKS[network](key, dtype)
     shape = jax.eval_shape(draw, jax.eval_shape(lambda: jax.random.key(0)))
-    # Line searches across kinks amplify rounding: by 1e2 in L-BFGS' steps from these
-    # starts, by up to 1e9 from others.
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(0)
     normal = lambda *shape: rng.normal(size=shape)
-    fill = lambda leaf: jnp.asarray(0.5 * normal(3, *leaf.shape), dtype)
+    # Line searches across the kinks of larger networks amplify rounding.
+    fill = lambda leaf: jnp.asarray(0.6 * normal(3, *leaf.shape), dtype)
     networks = jax.tree.map(fill, shape)
     targets = (8,) if shape.out_dim is None else (8, shape.out_dim)
     data = (normal(8, IN_DIM), normal(*targets))
     problem = px.Problem(*(array.astype(dtype) for array in data))
+    # L-BFGS amplifies it by 1e2 in 12 steps, by 1e6 in 20.
+    steps = 12 if method == "lbfgs" else 40
     run = lambda net: px.descend(
-        problem, net, METHODS[method], num_steps=40, save=px.every(13)
+        problem, net, METHODS[method], num_steps=steps, save=px.every(steps // 3)
     )
     return networks, run
 
@@ -60,7 +61,7 @@ def test_a_batch_gives_what_a_loop_gives(network, method):
     together = jax.vmap(run)(networks)
     for i in range(3):
         alone = run(lane(networks, i))
-        # Another batch shape rounds differently; 40 steps carry it on.
+        # Another batch shape rounds differently; the steps carry it on.
         assert_close(lane(together, i), alone, ulps=1e5)
 
 

@@ -93,7 +93,8 @@ def test_the_address_opens_the_page_at_a_time(browse, slider_page, told):
     assert drawn[0] != later[0]
     assert drawn[1] != later[1]
     assert drawn[3] != later[3]
-    assert "NaN" not in first + middle
+    pictures = r"base64,[^\"]*"  # any three letters may stand in them
+    assert "NaN" not in re.sub(pictures, "", first + middle)
     # A point for every datum, and one for every kink that is somewhere.
     dots = [f.count("<circle") for f in re.findall(r"<svg.*?</svg>", middle, re.S)]
     kinks = sum(k is not None for k in told["kinks"][7])

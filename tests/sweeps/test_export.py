@@ -27,7 +27,9 @@ def test_tables(folder, results, tmp_path, format):
     assert list(lanes["initialiser.name"].unique()) == ["he", "pytorch"]
     assert set(lanes["outcome"]) == {"completed"}
     row = lanes[(lanes.point == 1) & (lanes.lane == 4)].iloc[0]
-    assert row["final_loss"] == float(results["loss"][1, 4, -1])
+    # pandas before 3 reads decimals to within a rounding
+    loss = pytest.approx(float(results["loss"][1, 4, -1]), rel=3e-16)
+    assert row["final_loss"] == loss
     assert row["pattern_count"] == int(results["pattern_count"][1, 4])
     counts = results["slope_count"].values.sum() + results["pattern_count"].values.sum()
     assert len(plateaus) == counts
