@@ -27,11 +27,7 @@ SEEN |= {("two_layer", "momentum"), ("two_layer", "rmsprop")}
 
 def cases(slow):
     return pytest.mark.parametrize(
-        ("network", "method"),
-        [
-            pytest.param(*names, marks=pytest.mark.slow) if names in slow else names
-            for names in CASES
-        ],
+        ("network", "method"), most_slow(CASES, set(CASES) - slow)
     )
 
 

@@ -1,11 +1,14 @@
 """Stages, condensation maps, amplitudes and portraits show what they are given."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from plateaux import plot
+
+from ..variants import most_slow
 
 TIMES = np.array([0.0, 0.3, 2.0, 30.0, 400.0])
 LOSSES = np.array([4.0, 3.9, 1.0, 0.9, 0.1])
@@ -139,20 +142,10 @@ def test_every_neuron_is_a_dot_at_every_time_and_a_path(ax):
 
 @pytest.mark.parametrize(
     ("scale", "growth"),
-    [
-        pytest.param(s, g, marks=() if fast else pytest.mark.slow)
-        for s, g, fast in (
-            (1e-12, 3.0, False),
-            (1e-12, 200.0, False),
-            (1e-12, 1e9, True),
-            (0.004, 3.0, False),
-            (0.004, 200.0, True),
-            (0.004, 1e9, False),
-            (1.0, 3.0, True),
-            (1.0, 200.0, False),
-            (1.0, 1e9, False),
-        )
-    ],
+    most_slow(
+        itertools.product((1e-12, 0.004, 1.0), (3.0, 200.0, 1e9)),
+        [(1e-12, 1e9), (0.004, 200.0), (1.0, 3.0)],
+    ),
 )
 def test_ticks_of_a_portrait_are_read_apart(scale, growth, undrawn):
     ax = undrawn

@@ -15,6 +15,7 @@ from plateaux.stages import EscapeCause, escape, escape_direction
 from plateaux.statistics import escape_summary, kaplan_meier, log_rank, wilson
 
 from ..closeness import assert_close, lane
+from ..variants import most_slow
 from .test_multistage import made_up
 
 PROBLEM = px.Problem([[1.0]], [1.0])
@@ -258,13 +259,7 @@ def medians_of(steps, size, repeats=4000):
 QUICK = [("gd", 4), ("adam", 32)]
 
 
-@pytest.mark.parametrize(
-    ("name", "depth"),
-    [
-        pytest.param(*key, marks=() if key in QUICK else pytest.mark.slow)
-        for key in MEDIANS
-    ],
-)
+@pytest.mark.parametrize(("name", "depth"), most_slow(MEDIANS, QUICK))
 def test_medians_of_random_chains(name, depth):
     """A listed median of 64 lies among medians of 64 drawn from 512 of ours."""
     _, steps = random_chains(name, depth, num_steps=1500, lanes=512)
