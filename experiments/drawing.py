@@ -6,6 +6,13 @@ from pathlib import Path
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
+def size_axis(ax, label: str, sizes) -> None:
+    """Sizes on a logarithmic axis whose ticks are these."""
+    ax.set(xscale="log", xlabel=label)
+    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    ax.set_xticks([], minor=True)
+
+
 def save(fig, path: Path, dpi: int = 100) -> None:
     """Write and close a figure."""
     import matplotlib.pyplot as plt

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from drawing import COLORS, save
+from drawing import COLORS, save, size_axis
 
 import plateaux as px
 
@@ -60,8 +60,8 @@ def draw_medians(ax, made: dict, most: dict, depths) -> None:
         if beyond and name == SURVIVE[0]:
             at = {"textcoords": "offset points", "ha": "right", "fontsize": "small"}
             ax.annotate("not within 20 000 steps", (beyond[-1], 2e4), (0, 7), **at)
-    ax.set(xscale="log", yscale="log", xlabel="depth L", ylabel="median escape step")
-    ax.set_xticks(depths, [f"{d}" for d in depths])
+    size_axis(ax, "depth L", depths)
+    ax.set(yscale="log", ylabel="median escape step")
     ax.minorticks_off()
     ax.legend(fontsize="small", ncols=2, loc="upper right")
     ax.set_ylim(top=1e6)

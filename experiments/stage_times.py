@@ -24,7 +24,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawing import COLORS, save
+from drawing import COLORS, save, size_axis
 
 import plateaux as px
 from plateaux.experiments import main
@@ -255,7 +255,7 @@ def _draw_initial(ax, found: dict) -> None:
         # Where the start is not small the law has no time above 0.
         _, law = columns(of, "law")
         ax.plot(widths, np.where(law > 0, law, np.nan), color=color, linewidth=1)
-    _width_axis(ax, widths)
+    size_axis(ax, "neurons n", widths)
     ax.set_ylabel("end of the initial plateau (flow time)")
     ax.set_ylim(0, 1.5 * max(np.max(columns(of, "t10")[1]) for of in found.values()))
     ax.set_title(
@@ -274,17 +274,10 @@ def _draw_secondary(ax, found: dict) -> None:
         ax.errorbar(widths * 1.06**i, length[:, 0], error, **style)
         law = columns(of, "law")[1]
         ax.plot(widths, law, color="black", linewidth=1, label=None if i else "law")
-    _width_axis(ax, widths)
+    size_axis(ax, "neurons n", widths)
     ax.set(yscale="log", ylabel="length of the secondary plateau (flow time)")
     ax.set_title("law: blow-up of the largest Gaussian neuron", fontsize="medium")
     ax.legend(fontsize="small", loc="upper left")
-
-
-def _width_axis(ax, widths) -> None:
-    """Ticks at the widths that were run."""
-    ax.set(xscale="log", xlabel="neurons n")
-    ax.set_xticks(widths, [f"{n:g}" for n in widths])
-    ax.set_xticks([], minor=True)
 
 
 def run(config: Config, out: Path) -> dict:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from drawing import COLORS, save
+from drawing import COLORS, save, size_axis
 
 import plateaux as px
 
@@ -34,7 +34,8 @@ def lines(ax, rows: dict, groups: dict, key: str) -> None:
         error = [mid - low, high - mid]
         style = {"marker": marker, "markersize": 4, "capsize": 2, "color": color}
         ax.errorbar(depths, mid, error, label=label, **style)
-    depth_axis(ax, sorted({d for names in groups.values() for d in names}))
+    depths = sorted({d for names in groups.values() for d in names})
+    size_axis(ax, "depth L", depths)
 
 
 def short_legend(ax, where: str) -> None:
@@ -44,13 +45,6 @@ def short_legend(ax, where: str) -> None:
     kept = {n: h for n, h in kept.items() if "interval" not in n}
     kept["exact law (quartiles)"] = next(h for n, h in found.items() if "law" in n)
     ax.legend(kept.values(), kept.keys(), fontsize="small", loc=where)
-
-
-def depth_axis(ax, depths) -> None:
-    """Depth on a logarithmic axis whose ticks are these."""
-    ax.set(xscale="log", xlabel="depth L")
-    ax.set_xticks(depths, [f"{d}" for d in depths])
-    ax.minorticks_off()
 
 
 def draw_chains(rows: dict, seen: dict, path: Path) -> None:
@@ -77,7 +71,7 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
             color=color,
             ax=axes[0, 0],
         )
-    depth_axis(axes[0, 0], few)
+    size_axis(axes[0, 0], "depth L", few)
     short_legend(axes[0, 0], "lower left")
     of = lambda name: {d: f"{name} chain, L = {d}" for d in depths}
     dashes = {"log |f|": ":", "log |g|": "--", "log rho": "-"}
@@ -88,7 +82,7 @@ def draw_chains(rows: dict, seen: dict, path: Path) -> None:
             words = f"{name}, {key.replace('rho', 'ρ(H)')}"
             axes[0, 1].plot(few, mids, dash, label=words, **style)
     axes[0, 1].set_ylabel("median of the logarithm")
-    depth_axis(axes[0, 1], few)
+    size_axis(axes[0, 1], "depth L", few)
     lines(axes[1, 0], rows, {n: of(n) for n in both}, "L |g|/rho")
     axes[1, 0].set_ylabel("median of L |g|/ρ(H)")
     lines(axes[1, 1], rows, {"drawn": {d: of("ReLU")[d] for d in few}}, "dead")
